@@ -10,9 +10,7 @@ UV := 0.13.9
 help: ## show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-$(VENV)/.ready: requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+$(VENV)/.ready: requirements.lock pyproject.toml | $(BIN)/uv
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -40,7 +38,11 @@ bench: $(VENV)/.ready ## benchmarks beside the reference app: CPU time per reque
 fmt: $(VENV)/.ready ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
 
-lock: ## resolve dependencies again into requirements.lock
+$(BIN)/uv:
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+
+lock: $(BIN)/uv ## resolve dependencies again into requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --all-extras --group dev pyproject.toml --output-file requirements.lock
 
