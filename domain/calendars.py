@@ -1,0 +1,95 @@
+"""What occupies a provider's time: booked ticks as one int, live holds beside it with their ends, and the version of both."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from struct import Struct
+from typing import Final
+
+CHUNK_TICKS: Final = 28 * 288  # Four weeks: what is read, cached and written as one.
+_HEAD = Struct(">QQH")
+_HOLD = Struct(">QQQ")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One live allocation in ticks, rounded outwards; `expires_at` in UTC seconds for a hold that runs out, else 0."""
+
+    start: int
+    end: int
+    expires_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Bit 0 of `booked` is tick `base`. Holds count until their end, by the clock of whoever asks."""
+
+    version: int
+    base: int
+    booked: int
+    holds: tuple[Taken, ...] = ()
+
+    def busy(self, now: datetime, base: int, end: int) -> int:
+        """Occupied ticks of the window [base, end) at `now`; bit 0 is tick `base`."""
+        plane = self.booked
+        seconds = now.timestamp()
+        for hold in self.holds:
+            if hold.expires_at > seconds:
+                plane |= _span(hold, self.base)
+        shift = base - self.base
+        plane = plane >> shift if shift >= 0 else plane << -shift
+        return plane & ((1 << (end - base)) - 1)
+
+
+def chunks(base: int, end: int) -> range:
+    """Numbers of the chunks that the ticks [base, end) touch."""
+    return range(base // CHUNK_TICKS, -(-end // CHUNK_TICKS))
+
+
+def chunk(version: int, number: int, taken: Iterable[Taken]) -> Calendar:
+    """The calendar of one chunk. What reaches over its edges is cut to it."""
+    base = number * CHUNK_TICKS
+    booked, holds = 0, []
+    for one in taken:
+        cut = Taken(max(one.start, base), min(one.end, base + CHUNK_TICKS), one.expires_at)
+        if cut.start >= cut.end:
+            continue
+        if cut.expires_at:
+            holds.append(cut)
+        else:
+            booked |= _span(cut, base)
+    return Calendar(version, base, booked, tuple(holds))
+
+
+def join(parts: Iterable[Calendar]) -> Calendar:
+    """One calendar of neighbouring chunks. Its version is the oldest of theirs: only that much is known of the whole."""
+    parts = list(parts)
+    base = min(part.base for part in parts)
+    booked = 0
+    for part in parts:
+        booked |= part.booked << (part.base - base)
+    holds = tuple(hold for part in parts for hold in part.holds)
+    return Calendar(min(part.version for part in parts), base, booked, holds)
+
+
+def dumps(calendar: Calendar) -> bytes:
+    """Bytes for a shared cache: version first, so that a script can compare it. No patient, no caller."""
+    bits = calendar.booked.to_bytes((calendar.booked.bit_length() + 7) // 8, "little")
+    holds = b"".join(_HOLD.pack(hold.start, hold.end, hold.expires_at) for hold in calendar.holds)
+    return _HEAD.pack(calendar.version, calendar.base, len(calendar.holds)) + holds + bits
+
+
+def loads(raw: bytes) -> Calendar | None:
+    """The calendar in `raw`, or None where the bytes are not one: a cache may hold anything."""
+    if len(raw) < _HEAD.size:
+        return None
+    version, base, count = _HEAD.unpack_from(raw)
+    rest = _HEAD.size + count * _HOLD.size
+    if len(raw) < rest or len(raw) - rest > CHUNK_TICKS // 8 or base % CHUNK_TICKS:
+        return None
+    holds = tuple(Taken(*_HOLD.unpack_from(raw, _HEAD.size + index * _HOLD.size)) for index in range(count))
+    return Calendar(version, base, int.from_bytes(raw[rest:], "little"), holds)
+
+
+def _span(taken: Taken, base: int) -> int:
+    return ((1 << (taken.end - taken.start)) - 1) << (taken.start - base)
