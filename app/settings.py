@@ -1,0 +1,135 @@
+"""Every setting of the product: one class, read from the environment, each with a default."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.refusal import Refused
+
+
+def _url_of(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            _ = parts.port  # computed on access: a port that is no number is an error here, not in a driver
+        except ValueError as error:
+            raise ValueError(f"is not a URL: {error}") from None
+        if parts.scheme not in schemes:
+            raise ValueError(f"must start with {' or '.join(scheme + '://' for scheme in schemes)}")
+        return url
+
+    return AfterValidator(check)
+
+
+PostgresUrl = Annotated[str, _url_of("postgresql", "postgres")]
+RedisUrl = Annotated[str, _url_of("redis", "rediss", "unix")]
+WebUrl = Annotated[str, _url_of("http", "https")]
+
+
+class Settings(BaseSettings):
+    """Read once by `load_settings`; the environment variable is the field's name in upper case."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    env: Literal["development", "production", "test"] = Field(
+        default="development", description="production: no development tokens, no demo data, limits on"
+    )
+    public_url: WebUrl | None = Field(
+        default=None, description="where people reach this server; unset: HOST and PORT"
+    )
+
+    data_dir: Path = Field(
+        default=Path(".data"), description="where the embedded PostgreSQL and Redis keep their files"
+    )
+    database_url: PostgresUrl | None = Field(
+        default=None, description="PostgreSQL 18; unset: the embedded one"
+    )
+    database_replica_url: PostgresUrl | None = Field(
+        default=None, description="a read replica; unset: reads go to the primary"
+    )
+    database_connections: int = Field(
+        default=10, ge=1, le=500, description="connections a process may open to each PostgreSQL"
+    )
+    redis_url: RedisUrl | None = Field(default=None, description="Redis; unset: the embedded one")
+    redis_cluster: bool = Field(default=False, description="REDIS_URL is a node of a cluster")
+
+    demo_clinics: int = Field(default=210, ge=0, le=100_000, description="clinics of the demo data; 0: none")
+    auth_jwks: str | None = Field(default=None, description="file or URL of the JWK set whose tokens count")
+    auth_issuer: str | None = Field(default=None, description="the iss that a token must carry")
+    auth_audience: str | None = Field(default=None, description="the aud that a token must carry")
+
+    cache: bool = Field(default=True, description="keep calendars in Redis too; answers are the same without")
+    booking_lock: Literal["on", "off", "always"] = Field(
+        default="on",
+        description="Redis lock before a booking: where contended, always or never; all book right",
+    )
+    limits: bool | None = Field(default=None, description="limits per address; unset: on in production only")
+    request_seconds: float = Field(
+        default=10, gt=0, le=300, description="an operation over HTTP is given up after this"
+    )
+    drain_seconds: float = Field(
+        default=10, ge=0, le=300, description="how long open requests may finish when stopping"
+    )
+    offer_seconds_max: int | None = Field(
+        default=None, ge=1, description="caps how long a waitlist offer lasts"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least important log line shown"
+    )
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def limits_on(self) -> bool:
+        return self.production if self.limits is None else self.limits
+
+    def printable(self) -> dict[str, str]:
+        """Environment name to value, passwords replaced by ***; an unset one is empty."""
+        return {name.upper(): _without_secret(value) for name, value in self.model_dump().items()}
+
+    def __repr_args__(self) -> list[tuple[str | None, object]]:
+        return list(self.printable().items())
+
+
+def _without_secret(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if not isinstance(value, str) or "://" not in value:
+        return str(value)
+    parts = urlsplit(value)
+    address = parts.netloc
+    if parts.password:
+        address = f"{parts.username or ''}:***@{address.rpartition('@')[2]}"
+    pairs = (pair.partition("=")[0::2] for pair in parts.query.split("&") if pair)
+    query = "&".join(f"{key}={'***' if key.lower() in _SECRET_KEYS else text}" for key, text in pairs)
+    return urlunsplit((parts.scheme, address, parts.path, query, ""))
+
+
+_SECRET_KEYS = frozenset(
+    {"password", "passfile", "sslpassword", "token", "key", "secret", "api_key", "access_token"}
+)
+
+
+def load_settings() -> Settings:
+    """The environment's settings. A value that cannot be used is a Refused naming its variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise Refused("; ".join(map(_sentence, error.errors()))) from None
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{str(problem['loc'][0]).upper()} {said}"

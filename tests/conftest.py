@@ -1,0 +1,94 @@
+"""One embedded PostgreSQL and Redis for the whole run; every module gets a database of its own."""
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from adapters.postgres.migrations import migrate
+from app.embedded import Addresses, servers
+from app.settings import Settings
+
+MakeDatabase = Callable[[], Awaitable[str]]
+
+
+@pytest.fixture(scope="session")
+async def embedded() -> AsyncIterator[Addresses]:
+    """Not durable, since nobody kills these; tests that do kill start their own."""
+    with tempfile.TemporaryDirectory(prefix="appointments-tests-") as folder:
+        Path(folder).chmod(0o711)
+        settings = Settings(
+            data_dir=Path(folder), database_url=None, database_replica_url=None, redis_url=None
+        )
+        async with servers(settings, durable=False) as addresses:
+            yield addresses
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(embedded: Addresses) -> str:
+    """Name of a database with the whole schema, there to be cloned: nobody connects to it."""
+    await _execute(embedded, "CREATE DATABASE migrated")
+    await migrate(_url(embedded, "migrated"))
+    return "migrated"
+
+
+@pytest.fixture(scope="module")
+async def database_url(embedded: Addresses, migrated_template: str) -> AsyncIterator[str]:
+    """The module's own migrated database."""
+    async with _database(embedded, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+async def make_database(embedded: Addresses, migrated_template: str) -> AsyncIterator[MakeDatabase]:
+    """For a test that needs migrated databases of its own."""
+    async with AsyncExitStack() as stack:
+
+        async def make() -> str:
+            return await stack.enter_async_context(_database(embedded, migrated_template))
+
+        yield make
+
+
+@pytest.fixture
+async def empty_database_url(embedded: Addresses) -> AsyncIterator[str]:
+    async with _database(embedded, "template1") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def redis_url(embedded: Addresses) -> str:
+    """Redis, emptied for the module."""
+    if embedded.redis_url is None:
+        pytest.skip("there is no redis-server here")
+    client = redis.asyncio.from_url(embedded.redis_url)
+    await client.flushall()
+    await client.aclose()
+    return embedded.redis_url
+
+
+@asynccontextmanager
+async def _database(embedded: Addresses, template: str) -> AsyncIterator[str]:
+    name = f"test_{token_hex(6)}"
+    await _execute(embedded, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    try:
+        yield _url(embedded, name)
+    finally:
+        await _execute(embedded, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _url(embedded: Addresses, name: str) -> str:
+    return embedded.database_url.replace("/postgres?", f"/{name}?")
+
+
+async def _execute(embedded: Addresses, statement: str) -> None:
+    connection = await asyncpg.connect(embedded.database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
