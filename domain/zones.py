@@ -65,3 +65,8 @@ def _irregular(zone: ZoneInfo, day: date, minute: int) -> int:
         else:
             high = middle
     return high
+
+
+@lru_cache(maxsize=10_000)
+def date_of(text: str) -> date:
+    return date.fromisoformat(text)

@@ -104,9 +104,7 @@ def _not_applied(migrations: list[Migration] | None, applied: dict[str, str]) ->
     todo = [one for one in known if one.name not in applied]
     last = max(applied, default="")
     if todo and todo[0].name < last:
-        raise MigrationRefused(
-            f"{todo[0].name} comes before {last}, which is applied already: give it a higher number"
-        )
+        raise MigrationRefused(f"{todo[0].name} comes before {last}, which is applied already: give it a higher number")
     return todo
 
 

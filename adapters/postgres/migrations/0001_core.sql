@@ -219,8 +219,7 @@ CREATE TABLE holds (
     taken_at timestamptz NOT NULL,
     extended boolean NOT NULL DEFAULT false,
     state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'released', 'expired', 'used')),
-    outbox_xid xid8,
-    outbox_id bigint,
+    resource_version bigint NOT NULL, -- which change it was last told as: finds its cursor again
     CHECK (starts_at < ends_at AND ends_at - starts_at <= interval '24 hours')
 );
 CREATE INDEX holds_by_caller ON holds (caller) WHERE state = 'active';
@@ -233,7 +232,7 @@ CREATE TABLE allocations (
     starts_at timestamptz NOT NULL CHECK (isfinite(starts_at)),
     ends_at timestamptz NOT NULL CHECK (isfinite(ends_at)),
     state text NOT NULL CHECK (state IN ('held', 'booked', 'blocked', 'released')),
-    hold_id bigint REFERENCES holds,
+    hold_id bigint REFERENCES holds DEFERRABLE INITIALLY DEFERRED,
     appointment_id bigint REFERENCES appointments DEFERRABLE INITIALLY DEFERRED,
     expires_at timestamptz,
     CHECK (starts_at < ends_at AND ends_at - starts_at <= interval '32 hours'),

@@ -1,0 +1,192 @@
+"""What decides open times: who offers what where and at which version, the hours, and what occupies time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from adapters.postgres.clinics import visit_type_of
+from adapters.postgres.database import Reader
+from domain import zones
+from domain.calendars import CHUNK_TICKS, Calendar, Taken, chunk
+from domain.clinics import ProviderKind, VisitType
+from domain.openings import Opening
+from domain.schedules import TICK_MINUTES, ExceptionKind, Schedule, ScheduleException, WeeklyHours
+
+TICK_SECONDS = TICK_MINUTES * 60
+Triple = tuple[int, int, int]
+Pair = tuple[int, int]
+
+OFFERINGS = """
+SELECT k.provider_id, k.clinic_id, p.kind AS provider_kind, c.time_zone, r.version AS resource_version,
+    coalesce(s.version, 0) AS schedule_version, p.active AND c.active AND v.active AS open, (SELECT app_now()) AS now, v.*
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (provider_id, clinic_id, visit_type_id)
+JOIN providers AS p ON p.id = k.provider_id
+JOIN resources AS r ON r.id = p.id
+JOIN clinics AS c ON c.id = k.clinic_id
+JOIN visit_types AS v ON v.id = k.visit_type_id
+JOIN provider_clinics AS w ON w.provider_id = p.id AND w.clinic_id = c.id
+JOIN provider_visit_types AS o ON o.provider_id = p.id AND o.visit_type_id = v.id
+LEFT JOIN schedules AS s ON s.provider_id = p.id AND s.clinic_id = c.id
+"""
+
+OFFERING_PROVIDERS = """
+SELECT p.id FROM provider_clinics AS w
+JOIN providers AS p ON p.id = w.provider_id AND p.active
+JOIN provider_visit_types AS o ON o.provider_id = p.id AND o.visit_type_id = $2
+WHERE w.clinic_id = $1 AND ($3::bigint[] IS NULL OR p.id = any($3))
+ORDER BY p.id LIMIT 2000
+"""
+
+SCHEDULES = """
+SELECT s.provider_id, s.clinic_id, s.version,
+    coalesce((SELECT jsonb_agg(jsonb_build_array(h.weekday, h.opens, h.closes, h.valid_from, h.valid_to, h.visit_type_ids)
+              ORDER BY h.weekday, h.opens, h.id)
+              FROM weekly_hours AS h WHERE h.provider_id = s.provider_id AND h.clinic_id = s.clinic_id), '[]') AS hours,
+    coalesce((SELECT jsonb_agg(jsonb_build_array(e.id, e.kind, e.date, e.opens, e.closes, e.reason)
+              ORDER BY e.date, e.opens, e.id)
+              FROM schedule_exceptions AS e WHERE e.provider_id = s.provider_id AND e.clinic_id = s.clinic_id
+                  AND e.date >= (SELECT app_now() - interval '800 days')::date), '[]') AS exceptions
+FROM unnest($1::bigint[], $2::bigint[]) AS k (provider_id, clinic_id)
+JOIN schedules AS s ON s.provider_id = k.provider_id AND s.clinic_id = k.clinic_id
+"""
+
+BUSY = """
+SELECT r.id, r.version, k.number,
+    array_agg(extract(epoch FROM a.starts_at)::bigint) FILTER (WHERE a.id IS NOT NULL) AS starts,
+    array_agg(extract(epoch FROM a.ends_at)::bigint) FILTER (WHERE a.id IS NOT NULL) AS ends,
+    array_agg(coalesce(ceil(extract(epoch FROM a.expires_at))::bigint, 0)) FILTER (WHERE a.id IS NOT NULL) AS expiries
+FROM unnest($1::bigint[], $2::bigint[]) AS k (resource_id, number)
+JOIN resources AS r ON r.id = k.resource_id
+LEFT JOIN allocations AS a ON a.resource_id = r.id AND a.state <> 'released'
+    AND a.starts_at < to_timestamp((k.number + 1) * $3::bigint)
+    AND a.starts_at >= to_timestamp(k.number * $3::bigint) - interval '32 hours'
+    AND a.ends_at > to_timestamp(k.number * $3::bigint)
+GROUP BY r.id, k.number
+"""
+
+OPENINGS = """
+SELECT k.visit_type_id, o.*, (SELECT count(*) FROM allocations AS a WHERE a.resource_id = o.id AND a.state <> 'released'
+    AND (a.expires_at IS NULL OR a.expires_at > (SELECT app_now()))) AS taken
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (provider_id, clinic_id, visit_type_id)
+JOIN openings AS o ON o.provider_id = k.provider_id AND o.clinic_id = k.clinic_id
+WHERE o.starts_at >= $4 AND o.starts_at < $5 AND o.offered
+ORDER BY o.starts_at, o.ends_at, o.id LIMIT $6
+"""
+
+OPENINGS_BY_KEY = """
+SELECT 0::bigint AS visit_type_id, o.*, (SELECT count(*) FROM allocations AS a WHERE a.resource_id = o.id AND a.state <> 'released'
+    AND (a.expires_at IS NULL OR a.expires_at > (SELECT app_now()))) AS taken
+FROM openings AS o WHERE o.id = any($1::bigint[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Offering:
+    """A provider who offers a visit type at a clinic, with the versions of what decides the open times, at `now`."""
+
+    provider_key: int
+    clinic_key: int
+    kind: ProviderKind
+    zone: ZoneInfo
+    visit_type: VisitType
+    resource_version: int
+    schedule_version: int
+    open: bool
+    now: datetime
+
+
+async def offerings(reader: Reader, keys: Sequence[Triple]) -> dict[Triple, Offering]:
+    """By (provider, clinic, visit type); pairs that are not offered at all are left out."""
+    found = {}
+    for row in await reader.fetch(OFFERINGS, *_columns(keys, 3)):
+        found[row["provider_id"], row["clinic_id"], row["id"]] = Offering(
+            provider_key=row["provider_id"],
+            clinic_key=row["clinic_id"],
+            kind=ProviderKind(row["provider_kind"]),
+            zone=zones.named(row["time_zone"]),
+            visit_type=visit_type_of(row),
+            resource_version=row["resource_version"],
+            schedule_version=row["schedule_version"],
+            open=row["open"],
+            now=row["now"],
+        )
+    return found
+
+
+async def offering_providers(
+    reader: Reader, clinic_key: int, visit_type_key: int, among: Sequence[int] | None = None
+) -> list[int]:
+    """Active providers who offer the visit type at the clinic, by key; at most 2,000."""
+    rows = await reader.fetch(OFFERING_PROVIDERS, clinic_key, visit_type_key, among)
+    return [row["id"] for row in rows]
+
+
+async def schedules(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Schedule]:
+    """By (provider, clinic); those that have none are left out."""
+    found = {}
+    for row in await reader.fetch(SCHEDULES, *_columns(keys, 2)):
+        provider_key, clinic_key = row["provider_id"], row["clinic_id"]
+        found[provider_key, clinic_key] = Schedule(
+            provider_key,
+            clinic_key,
+            row["version"],
+            tuple(_hours(item) for item in row["hours"]),
+            tuple(_exception(provider_key, clinic_key, item) for item in row["exceptions"]),
+        )
+    return found
+
+
+async def busy(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Calendar]:
+    """Calendars of chunks by (resource, number of the chunk)."""
+    found = {}
+    rows = await reader.fetch(BUSY, *_columns(keys, 2), CHUNK_TICKS * TICK_SECONDS)
+    for row in rows:
+        taken = [
+            Taken(start // TICK_SECONDS, -(-end // TICK_SECONDS), expires)
+            for start, end, expires in zip(row["starts"] or (), row["ends"] or (), row["expiries"] or (), strict=True)
+        ]
+        found[row["id"], row["number"]] = chunk(row["version"], row["number"], taken)
+    return found
+
+
+async def openings(
+    reader: Reader, keys: Sequence[Triple], first: datetime, before: datetime, limit: int
+) -> dict[Triple, list[Opening]]:
+    """Offered openings that start in [first, before), by (pool, clinic, visit type), in order of start."""
+    found: dict[Triple, list[Opening]] = {key: [] for key in keys}
+    for row in await reader.fetch(OPENINGS, *_columns(keys, 3), first, before, limit):
+        found[row["provider_id"], row["clinic_id"], row["visit_type_id"]].append(_opening(row))
+    return found
+
+
+async def openings_by_key(reader: Reader, keys: Sequence[int]) -> dict[int, Opening]:
+    return {row["id"]: _opening(row) for row in await reader.fetch(OPENINGS_BY_KEY, keys)}
+
+
+def _opening(row: Any) -> Opening:
+    return Opening(
+        row["id"], row["provider_id"], row["clinic_id"], row["starts_at"], row["ends_at"], row["capacity"],
+        row["offered"], row["taken"],
+    )  # fmt: skip
+
+
+def _hours(item: list[Any]) -> WeeklyHours:
+    weekday, opens, closes, valid_from, valid_to, visit_type_keys = item
+    return WeeklyHours(weekday, opens, closes, _date(valid_from), _date(valid_to), tuple(visit_type_keys))
+
+
+def _exception(provider_key: int, clinic_key: int, item: list[Any]) -> ScheduleException:
+    key, kind, day, opens, closes, reason = item
+    return ScheduleException(
+        key, provider_key, clinic_key, ExceptionKind(kind), zones.date_of(day), opens, closes, reason
+    )
+
+
+def _date(text: str | None) -> Any:
+    return None if text is None else zones.date_of(text)
+
+
+def _columns(keys: Sequence[tuple[int, ...]], width: int) -> list[list[int]]:
+    return [[key[column] for key in keys] for column in range(width)]

@@ -1,0 +1,161 @@
+"""What every change leaves behind in its own transaction: versions, stream events, the key's outcome and the audit row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from adapters.postgres.database import Connection, Reader
+from domain.access import Viewer
+from domain.streams import Position
+
+RECORD = """
+WITH bumped AS (
+    UPDATE resources SET version = version + 1 WHERE id = any($2::bigint[]) RETURNING id, version
+), told AS (
+    INSERT INTO outbox (
+        at, topic, clinic_id, resource_id, resource_version, appointment_id, appointment_version, patient_id, payload)
+    SELECT $1, 'availability', t.clinic_id, t.resource_id, b.version, NULL::bigint, NULL::integer, NULL::bigint, t.payload
+    FROM unnest($3::bigint[], $4::bigint[], $5::jsonb[]) AS t (resource_id, clinic_id, payload)
+    JOIN bumped AS b ON b.id = t.resource_id
+    UNION ALL
+    SELECT $1, 'appointments', $6::bigint, NULL, NULL, $7::bigint, $8::integer, $9::bigint, '{}'::jsonb
+    WHERE $7::bigint IS NOT NULL
+    RETURNING id, xid, topic, clinic_id
+), point AS (
+    SELECT xid, id FROM told WHERE topic = 'availability' AND clinic_id = $6 ORDER BY id DESC LIMIT 1
+), remembered AS (
+    INSERT INTO idempotency (caller, key, operation, request_hash, outcome, at)
+    SELECT $10, $11::text, $12::text, $13::bytea,
+        $14::jsonb || jsonb_build_object('xid', p.xid::text, 'outbox', p.id, 'epoch', (SELECT epoch FROM stream_epoch)), $1
+    FROM (VALUES (1)) AS one LEFT JOIN point AS p ON true WHERE $11::text IS NOT NULL
+    ON CONFLICT (caller, key) DO UPDATE SET operation = excluded.operation, request_hash = excluded.request_hash,
+        outcome = excluded.outcome, at = excluded.at
+), audited AS (
+    INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
+    VALUES ($1, $10, $15, $9, $16, $17, $18)
+)
+SELECT (SELECT epoch FROM stream_epoch) AS epoch, p.xid::text::bigint AS xid, p.id AS outbox_id
+FROM (VALUES (1)) AS one LEFT JOIN point AS p ON true
+"""
+
+REMEMBERED = """
+SELECT operation, request_hash, outcome FROM idempotency
+WHERE caller = $1 AND key = $2 AND at > (SELECT app_now()) - interval '48 hours'
+"""
+
+NEWEST = """
+SELECT e.epoch, coalesce(o.xid::text::bigint, 0) AS xid, coalesce(o.id, 0) AS outbox_id
+FROM stream_epoch AS e LEFT JOIN LATERAL (
+    SELECT xid, id FROM outbox WHERE clinic_id = $1 AND topic = 'availability' ORDER BY xid DESC, id DESC LIMIT 1
+) AS o ON true
+"""
+
+OF_VERSION = """
+SELECT e.epoch, o.xid::text::bigint AS xid, o.id AS outbox_id FROM outbox AS o, stream_epoch AS e
+WHERE o.resource_id = $1 AND o.resource_version = $2 AND o.clinic_id = $3 AND o.topic = 'availability'
+"""
+
+AUDIT_READS = """
+INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
+SELECT (SELECT app_now()), $1, $2, patient_id, $3, NULL, $4 FROM unnest($5::bigint[]) AS patient_id
+"""
+
+NOW = """
+SELECT app_now()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One use of an idempotency key: the operation and the hash of its input are what is compared (rule 14)."""
+
+    key: str
+    operation: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One row of the availability stream: what opened and closed for a resource, told to one clinic."""
+
+    resource_key: int
+    clinic_key: int | None
+    payload: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Change:
+    """`clinic_key` is whose stream the cursor names; an `appointment` (key, version) goes to the staff and patient topics."""
+
+    viewer: Viewer
+    request: Request
+    at: datetime
+    outcome: dict[str, Any]
+    entity: str
+    clinic_key: int | None = None
+    patient_key: int | None = None
+    appointment: tuple[int, int] | None = None
+    told: list[Told] = field(default_factory=list)
+
+
+async def record(tx: Connection, change: Change) -> Position | None:
+    """Writes all of it in one statement; answers where the clinic's stream stands after it, if a calendar changed."""
+    appointment_key, appointment_version = change.appointment or (None, None)
+    row = await tx.fetchrow(
+        RECORD,
+        change.at,
+        list({told.resource_key for told in change.told}),
+        [told.resource_key for told in change.told],
+        [told.clinic_key for told in change.told],
+        [told.payload for told in change.told],
+        change.clinic_key,
+        appointment_key,
+        appointment_version,
+        change.patient_key,
+        change.viewer.subject,
+        change.request.key,
+        change.request.operation,
+        change.request.digest,
+        change.outcome,
+        change.viewer.role.value,
+        change.request.operation,
+        change.entity,
+        change.viewer.request_id,
+    )
+    assert row is not None
+    return _position(row, change.clinic_key or 0) if row["xid"] is not None else None
+
+
+async def remembered(reader: Reader, caller: str, key: str) -> tuple[str, bytes, dict[str, Any]] | None:
+    """Operation, hash and outcome of a key used in the last 48 hours."""
+    row = await reader.fetchrow(REMEMBERED, caller, key)
+    return None if row is None else (row["operation"], row["request_hash"], row["outcome"])
+
+
+async def newest(reader: Reader, clinic_key: int) -> Position:
+    """The clinic's newest outbox row in this snapshot."""
+    row = await reader.fetchrow(NEWEST, clinic_key)
+    assert row is not None
+    return _position(row, clinic_key)
+
+
+async def of_version(reader: Reader, resource_key: int, version: int, clinic_key: int) -> Position | None:
+    """Where a change of a resource was told to a clinic."""
+    row = await reader.fetchrow(OF_VERSION, resource_key, version, clinic_key)
+    return None if row is None else _position(row, clinic_key)
+
+
+async def audit_reads(reader: Reader, viewer: Viewer, operation: str, patient_keys: Sequence[int]) -> None:
+    """One row per patient whose data an operation read (rule 22)."""
+    await reader.execute(AUDIT_READS, viewer.subject, viewer.role.value, operation, viewer.request_id, patient_keys)
+
+
+async def now(reader: Reader) -> datetime:
+    """The database's clock: the only one that decides."""
+    found: datetime = await reader.fetchval(NOW)
+    return found
+
+
+def _position(row: Any, clinic_key: int) -> Position:
+    return Position(str(row["epoch"]), clinic_key, row["xid"], row["outbox_id"])

@@ -1,0 +1,128 @@
+"""The pools of the primary and the replica, and the write transaction with its locks (rule 17)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from adapters.postgres import locks
+from domain import zones
+from domain.faults import RequestInProgress, Unavailable
+
+Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+Reader = asyncpg.Pool | Connection
+
+ACQUIRE_SECONDS: Final = 15.0
+STATEMENT_MILLISECONDS: Final = 3000
+TRANSACTION_MILLISECONDS: Final = 5000
+
+# What a client may try again: the server is away, too busy, or ended our session.
+_GONE: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.TransactionTimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+    OSError,
+    TimeoutError,
+)
+
+
+@asynccontextmanager
+async def answering() -> AsyncIterator[None]:
+    """Turns the driver's faults into Unavailable or RequestInProgress; what is a bug stays what it is."""
+    try:
+        yield
+    except asyncpg.LockNotAvailableError as error:
+        raise RequestInProgress from error
+    except _GONE as error:
+        raise Unavailable(type(error).__name__) from error
+
+
+async def _keep(_connection: Any) -> None:
+    """Pooled sessions hold no state (no SET, LISTEN or session locks), so nothing needs to be reset between borrowers."""
+
+
+async def _codecs(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda raw: orjson.loads(raw[1:]),
+        format="binary",
+    )
+
+
+async def pool(dsn: str, *, size: int, production: bool = False, bounded: bool = True) -> asyncpg.Pool:
+    """A pool whose statements and transactions end by themselves; `bounded=False` for migrations and audits (rule 17)."""
+    zones.named("UTC")
+    settings = {
+        "application_name": "appointments",
+        "timezone": "UTC",
+        "appointments.production": "on" if production else "off",
+        "statement_timeout": str(STATEMENT_MILLISECONDS if bounded else 0),
+        "transaction_timeout": str(TRANSACTION_MILLISECONDS if bounded else 0),
+        "tcp_keepalives_idle": "10",
+    }
+    return await asyncpg.create_pool(
+        dsn, min_size=min(2, size), max_size=size, server_settings=settings, init=_codecs, reset=_keep, timeout=5
+    )
+
+
+class Database:
+    """`primary` decides; `replica` (the primary where none is configured) only shows."""
+
+    def __init__(self, primary: asyncpg.Pool, replica: asyncpg.Pool | None = None) -> None:
+        self.primary = primary
+        self.replica = replica or primary
+        self.has_replica = replica is not None
+
+    async def close(self) -> None:
+        for one in {id(self.primary): self.primary, id(self.replica): self.replica}.values():
+            try:
+                await asyncio.wait_for(one.close(), 5)
+            except TimeoutError:
+                one.terminate()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """READ COMMITTED on the primary. Take locks with `locks.take` before the first write."""
+        async with answering(), self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def locked(
+        self, caller_and_key: tuple[str, str] | None, keys: Iterable[locks.Key]
+    ) -> AsyncIterator[Connection]:
+        """A write transaction that has all its locks, in one round trip: caller and key first (1 s), then the rest ascending.
+
+        Raises RequestInProgress where a twin holds the key, Unavailable where the rest is not had within the statement timeout.
+        """
+        async with answering(), self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            try:
+                await connection.execute(locks.opening(caller_and_key, keys))
+                yield connection
+                await connection.execute("COMMIT")
+            except BaseException:
+                with suppress(*_GONE):
+                    if connection.is_in_transaction():
+                        await connection.execute("ROLLBACK")
+                raise
+
+    @asynccontextmanager
+    async def snapshot(self, *, primary: bool) -> AsyncIterator[Connection]:
+        """A read-only view of one moment."""
+        source = self.primary if primary else self.replica
+        async with (
+            answering(),
+            source.acquire(timeout=ACQUIRE_SECONDS) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
