@@ -33,25 +33,19 @@ WebUrl = Annotated[str, _url_of("http", "https")]
 class Settings(BaseSettings):
     """Read once by `load_settings`; the environment variable is the field's name in upper case."""
 
-    model_config = SettingsConfigDict(
-        env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     env: Literal["development", "production", "test"] = Field(
         default="development", description="production: no development tokens, no demo data, limits on"
     )
-    public_url: WebUrl | None = Field(
-        default=None, description="where people reach this server; unset: HOST and PORT"
-    )
+    public_url: WebUrl | None = Field(default=None, description="where people reach this server; unset: HOST and PORT")
 
     data_dir: Path = Field(
         default=Path(".data"), description="where the embedded PostgreSQL and Redis keep their files"
     )
-    database_url: PostgresUrl | None = Field(
-        default=None, description="PostgreSQL 18; unset: the embedded one"
-    )
+    database_url: PostgresUrl | None = Field(default=None, description="PostgreSQL 18; unset: the embedded one")
     database_replica_url: PostgresUrl | None = Field(
         default=None, description="a read replica; unset: reads go to the primary"
     )
@@ -78,9 +72,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=10, ge=0, le=300, description="how long open requests may finish when stopping"
     )
-    offer_seconds_max: int | None = Field(
-        default=None, ge=1, description="caps how long a waitlist offer lasts"
-    )
+    offer_seconds_max: int | None = Field(default=None, ge=1, description="caps how long a waitlist offer lasts")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least important log line shown"
     )
@@ -117,9 +109,7 @@ def _without_secret(value: object) -> str:
     return urlunsplit((parts.scheme, address, parts.path, query, ""))
 
 
-_SECRET_KEYS = frozenset(
-    {"password", "passfile", "sslpassword", "token", "key", "secret", "api_key", "access_token"}
-)
+_SECRET_KEYS = frozenset({"password", "passfile", "sslpassword", "token", "key", "secret", "api_key", "access_token"})
 
 
 def load_settings() -> Settings:

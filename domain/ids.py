@@ -19,6 +19,7 @@ NODE_KINDS: Final = frozenset({CLINIC, PROVIDER, VISIT_TYPE, PATIENT, APPOINTMEN
 _NODE_BYTES = 9
 _SLOT_BYTES = 21
 _START_BYTES = 6
+_START_MAX = 121_000_000  # The year 2200: no id beyond it was ever given out.
 
 
 def node(kind: str, key: int) -> str:
@@ -86,6 +87,8 @@ def slot(slot_id: str) -> SlotKey | None:
     last = int.from_bytes(raw[15:], "big")
     if chr(raw[0]) == OPENING_SLOT:
         return SlotKey(provider_id, clinic_id, visit_type_id, opening_id=last)
+    if last > _START_MAX:
+        return None
     return SlotKey(provider_id, clinic_id, visit_type_id, start=last)
 
 

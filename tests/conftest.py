@@ -22,9 +22,7 @@ async def embedded() -> AsyncIterator[Addresses]:
     """Not durable, since nobody kills these; tests that do kill start their own."""
     with tempfile.TemporaryDirectory(prefix="appointments-tests-") as folder:
         Path(folder).chmod(0o711)
-        settings = Settings(
-            data_dir=Path(folder), database_url=None, database_replica_url=None, redis_url=None
-        )
+        settings = Settings(data_dir=Path(folder), database_url=None, database_replica_url=None, redis_url=None)
         async with servers(settings, durable=False) as addresses:
             yield addresses
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+
 from adapters.postgres.database import Connection, Reader
 from domain import zones
 from domain.access import Role, Viewer
@@ -150,20 +152,13 @@ async def move(tx: Connection, before: Appointment, to: Appointment, viewer: Vie
     meets = await tx.fetchval(MEETS, before.patient_key, before.key, to.opening_key, to.starts_at, to.ends_at, counts)
     if meets:
         return False
-    row = await tx.fetchrow(
-        MOVE,
-        before.key,
-        before.version,
-        to.provider_key,
-        to.clinic_key,
-        to.opening_key,
-        to.starts_at,
-        to.ends_at,
-        now,
-        viewer.role.value,
-        viewer.subject,
-        before.starts_at,
-    )
+    try:
+        row = await tx.fetchrow(
+            MOVE, before.key, before.version, to.provider_key, to.clinic_key, to.opening_key, to.starts_at, to.ends_at,
+            now, viewer.role.value, viewer.subject, before.starts_at,
+        )  # fmt: skip
+    except (asyncpg.ExclusionViolationError, asyncpg.UniqueViolationError):
+        return False  # The guard decides also where the lock was not held.
     return row is not None
 
 

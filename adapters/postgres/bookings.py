@@ -26,8 +26,10 @@ SELECT (SELECT app_now()) AS now,
     (SELECT jsonb_agg(jsonb_build_array(a.id, a.lane, extract(epoch FROM a.starts_at)::bigint,
             extract(epoch FROM a.ends_at)::bigint, a.state, a.expires_at <= (SELECT app_now()), a.hold_id, a.appointment_id,
             h.caller = $1 AND h.provider_id = $3 AND h.clinic_id = $4 AND h.visit_type_id = $5
-                AND h.starts_at = coalesce(o.starts_at, $6), h.caller) ORDER BY a.lane)
-     FROM allocations AS a LEFT JOIN holds AS h ON h.id = a.hold_id
+                AND h.starts_at = coalesce(o.starts_at, $6),
+            coalesce(h.caller, (SELECT e.subject FROM appointment_events AS e WHERE e.appointment_id = a.appointment_id
+                AND e.change IN ('booked', 'moved') ORDER BY e.version DESC LIMIT 1))) ORDER BY a.lane)
+     FROM allocations AS a LEFT JOIN holds AS h ON h.id = a.hold_id AND a.state = 'held'
      WHERE a.resource_id = coalesce($7, $3) AND a.state <> 'released'
         AND ($7::bigint IS NOT NULL OR (
             a.starts_at >= $6::timestamptz - interval '40 hours'
@@ -64,7 +66,7 @@ LEFT JOIN openings AS o ON o.id = $7
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """A live allocation that overlaps the wanted time. `own` is the caller's hold of this very slot."""
+    """A live allocation that overlaps the wanted time. `own` is the caller's hold of this very slot; `holder` took the time."""
 
     key: int
     lane: int

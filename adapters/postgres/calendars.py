@@ -1,6 +1,7 @@
 """What decides open times: who offers what where and at which version, the hours, and what occupies time."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -136,6 +137,30 @@ async def schedules(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Schedule
             tuple(_exception(provider_key, clinic_key, item) for item in row["exceptions"]),
         )
     return found
+
+
+class KnownSchedules:
+    """Schedules by (provider, clinic, version). A version never changes, so what is known stays true; only space runs out."""
+
+    def __init__(self, limit: int = 20_000) -> None:
+        self._known: OrderedDict[Triple, Schedule] = OrderedDict()
+        self._limit = limit
+
+    async def at(self, reader: Reader, wanted: Mapping[Pair, int]) -> dict[Pair, Schedule]:
+        """Schedules at least as new as the versions asked for; version 0 is a schedule without hours."""
+        found, missing = {}, []
+        for pair, version in wanted.items():
+            known = self._known.get((*pair, version)) if version else Schedule(*pair, 0)
+            if known is None:
+                missing.append(pair)
+            else:
+                found[pair] = known
+        if missing:
+            for pair, schedule in (await schedules(reader, missing)).items():
+                self._known[*pair, schedule.version] = found[pair] = schedule
+                if len(self._known) > self._limit:
+                    self._known.popitem(last=False)
+        return found
 
 
 async def busy(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Calendar]:

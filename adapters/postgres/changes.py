@@ -19,7 +19,7 @@ WITH bumped AS (
     FROM unnest($3::bigint[], $4::bigint[], $5::jsonb[]) AS t (resource_id, clinic_id, payload)
     JOIN bumped AS b ON b.id = t.resource_id
     UNION ALL
-    SELECT $1, 'appointments', $6::bigint, NULL, NULL, $7::bigint, $8::integer, $9::bigint, '{}'::jsonb
+    SELECT $1, 'appointments', $6::bigint, NULL, NULL, $7::bigint, $8::integer, $9::bigint, $19::jsonb
     WHERE $7::bigint IS NOT NULL
     RETURNING id, xid, topic, clinic_id
 ), point AS (
@@ -97,6 +97,7 @@ class Change:
     patient_key: int | None = None
     appointment: tuple[int, int] | None = None
     told: list[Told] = field(default_factory=list)
+    appointment_payload: dict[str, Any] = field(default_factory=dict)
 
 
 async def record(tx: Connection, change: Change) -> Position | None:
@@ -122,6 +123,7 @@ async def record(tx: Connection, change: Change) -> Position | None:
         change.request.operation,
         change.entity,
         change.viewer.request_id,
+        change.appointment_payload,
     )
     assert row is not None
     return _position(row, change.clinic_key or 0) if row["xid"] is not None else None

@@ -34,7 +34,8 @@ ORDER BY a.expires_at LIMIT $1
 """
 
 TAKE = """
-INSERT INTO holds (id, caller, role, provider_id, clinic_id, visit_type_id, opening_id, starts_at, ends_at, taken_at, resource_version)
+INSERT INTO holds (
+    id, caller, role, provider_id, clinic_id, visit_type_id, opening_id, starts_at, ends_at, taken_at, resource_version)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 

@@ -56,9 +56,7 @@ def programs() -> Path:
         folder = Path(place) / "pginstall18" / "bin"
         if (folder / "postgres").exists():
             return folder
-    raise Refused(
-        "DATABASE_URL is unset and no embedded PostgreSQL there: set it, or install appointments[embedded]"
-    )
+    raise Refused("DATABASE_URL is unset and no embedded PostgreSQL there: set it, or install appointments[embedded]")
 
 
 class Postgres:
@@ -96,9 +94,7 @@ class Postgres:
         self._process = self._owner.popen(command, log=self._log, cwd=self._folder)
         await until(lambda: self._ready() or not self.alive(), START_SECONDS)
         if not self._ready():
-            raise Refused(
-                f"the embedded PostgreSQL does not start; {self._log} ends with:\n{last_lines(self._log)}"
-            )
+            raise Refused(f"the embedded PostgreSQL does not start; {self._log} ends with:\n{last_lines(self._log)}")
 
     async def stop(self) -> None:
         """Disconnects clients and writes everything out; what will not stop is killed, and loses nothing."""
@@ -123,9 +119,7 @@ class Postgres:
             shutil.rmtree(half_made)
         if self._cluster.exists():
             if any(self._cluster.iterdir()):
-                raise Refused(
-                    f"{self._cluster} holds files but no PostgreSQL: move them away, or set DATA_DIR"
-                )
+                raise Refused(f"{self._cluster} holds files but no PostgreSQL: move them away, or set DATA_DIR")
             self._cluster.rmdir()
         new = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self._folder))
         self._owner.give(new, 0o700)
@@ -135,9 +129,7 @@ class Postgres:
         command: list[str | Path] = [programs() / "initdb", "-D", new, *rights, *locale]
         answer = await asyncio.to_thread(self._owner.run, command, cwd=self._folder)
         if answer.returncode != 0:
-            raise Refused(
-                f"the embedded PostgreSQL cannot be set up in {self._folder}:\n{answer.stderr.strip()}"
-            )
+            raise Refused(f"the embedded PostgreSQL cannot be set up in {self._folder}:\n{answer.stderr.strip()}")
         _move(new, self._cluster)
 
     async def _clear_leftovers(self) -> None:

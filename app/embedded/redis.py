@@ -66,9 +66,7 @@ class Redis:
         self._process = self._owner.popen([self._server, *arguments], log=self._log, cwd=self._folder)
         await until(lambda: self._answers() or not self.alive(), START_SECONDS)
         if not self._answers():
-            raise Refused(
-                f"the embedded Redis does not start; {self._log} ends with:\n{last_lines(self._log)}"
-            )
+            raise Refused(f"the embedded Redis does not start; {self._log} ends with:\n{last_lines(self._log)}")
 
     async def stop(self) -> None:
         if self._process is not None and self.alive():

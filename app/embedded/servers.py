@@ -56,9 +56,7 @@ async def servers(settings: Settings, *, durable: bool = True) -> AsyncIterator[
             settings.redis_url or (started["redis"].url if "redis" in started else None),
         )
         stack.enter_context(_published(folder, addresses))
-        stack.push_async_callback(
-            _cancel, [asyncio.create_task(keep_alive(server)) for server in started.values()]
-        )
+        stack.push_async_callback(_cancel, [asyncio.create_task(keep_alive(server)) for server in started.values()])
         yield addresses
 
 

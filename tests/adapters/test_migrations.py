@@ -36,9 +36,7 @@ async def test_a_dry_run_changes_nothing(empty_database_url: str) -> None:
 
 async def test_of_four_that_start_at_once_one_applies(empty_database_url: str) -> None:
     slow = Migration("0003_slow.sql", "SELECT pg_sleep(0.3);\nCREATE TABLE three (id int);\n")
-    answers = await asyncio.gather(
-        *(migrate(empty_database_url, migrations=[ONE, TWO, slow]) for _ in range(4))
-    )
+    answers = await asyncio.gather(*(migrate(empty_database_url, migrations=[ONE, TWO, slow]) for _ in range(4)))
     assert sorted(map(len, answers)) == [0, 0, 0, 3]
 
 
@@ -63,9 +61,7 @@ async def test_an_older_version_accepts_a_newer_schema(empty_database_url: str) 
 
 
 async def test_a_file_without_transaction_runs_outside_one(empty_database_url: str) -> None:
-    index = Migration(
-        "0003_index.sql", "-- no-transaction\nCREATE INDEX CONCURRENTLY one_by_id ON one (id);\n"
-    )
+    index = Migration("0003_index.sql", "-- no-transaction\nCREATE INDEX CONCURRENTLY one_by_id ON one (id);\n")
     assert await migrate(empty_database_url, migrations=[ONE, index]) == [ONE.name, index.name]
     assert await migrate(empty_database_url, migrations=[ONE, index]) == []
 

@@ -1,0 +1,323 @@
+"""Holding, releasing and booking a time. The order of each transaction is rule 17; the guard in the database decides."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from adapters.postgres import allocations, appointments, bookings, changes, holds, locks
+from adapters.postgres.allocations import Extension
+from adapters.postgres.bookings import Facts, Wanted
+from adapters.postgres.calendars import KnownSchedules
+from adapters.postgres.changes import Change, Request, Told
+from adapters.postgres.database import Connection, Database
+from domain import access, booking, ids
+from domain.access import Viewer
+from domain.appointments import Appointment, AppointmentStatus, Hold
+from domain.faults import BadInput
+from domain.ids import SlotKey
+from domain.outcomes import (
+    AppointmentBooked,
+    HoldReleased,
+    IdempotencyMismatch,
+    NotFound,
+    PatientConflict,
+    PolicyViolation,
+    SlotHeld,
+    SlotTaken,
+)
+from services import claims, replays, requests
+from services.alternatives import Alternatives
+from services.claims import Granted, Purpose, Taken
+from services.contention import Shield
+
+HoldOutcome = SlotHeld | SlotTaken | PolicyViolation | IdempotencyMismatch | NotFound
+ReleaseOutcome = HoldReleased | IdempotencyMismatch | NotFound
+BookOutcome = AppointmentBooked | SlotTaken | PolicyViolation | PatientConflict | IdempotencyMismatch | NotFound
+T = TypeVar("T")
+
+
+class RolledBack(Exception):
+    """Leaves a transaction without committing it; carries what is answered instead."""
+
+    def __init__(self, outcome: Any) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every write of the calendar works with."""
+
+    database: Database
+    known: KnownSchedules
+    shield: Shield
+    alternatives: Alternatives
+    written: Callable[[list[int]], Awaitable[None]]
+
+    async def taken(self, viewer: Viewer, slot: SlotKey, taken: Taken) -> SlotTaken:
+        """The refusal with its alternatives; remembers who has the time."""
+        if taken.holder is not None and slot.opening_id is None:
+            self.shield.took(slot, taken.holder, taken.resource_key)
+        return await self.elsewhere(viewer, slot, taken.starts_at)
+
+    async def elsewhere(self, viewer: Viewer, slot: SlotKey, starts_at: datetime) -> SlotTaken:
+        found = await self.alternatives.near(
+            slot.provider_id, slot.clinic_id, slot.visit_type_id, starts_at, binding=viewer.is_patient
+        )
+        return SlotTaken(found)
+
+    async def unnamed(self, viewer: Viewer, request: Request) -> IdempotencyMismatch | NotFound:
+        """For an id that names nothing: a key that came with another request is told before it (rule 10)."""
+        used = await changes.remembered(self.database.primary, viewer.subject, request.key)
+        return NotFound() if used is None else IdempotencyMismatch()
+
+
+def wanted(
+    viewer: Viewer, request: Request, slot: SlotKey, patient_key: int | None, moved: int | None = None
+) -> Wanted:
+    return Wanted(
+        caller=viewer.subject,
+        idempotency_key=request.key,
+        provider_key=slot.provider_id,
+        clinic_key=slot.clinic_id,
+        visit_type_key=slot.visit_type_id,
+        start=None if slot.start is None else booking.instant(slot.start),
+        opening_key=slot.opening_id,
+        patient_key=patient_key,
+        appointment_key=moved,
+        clinic_keys=sorted(viewer.clinic_keys) if viewer.is_staff and viewer.clinic_keys is not None else None,
+    )
+
+
+class Booking:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def hold(self, viewer: Viewer, slot_id: str, idempotency_key: str) -> HoldOutcome:
+        """Five minutes for the caller. The same slot again is the same hold, extended once in its last minute (rule 11)."""
+        access.require_signed_in(viewer)
+        request = requests.request("holdSlot", idempotency_key, {"slotId": slot_id})
+        slot = ids.slot(slot_id)
+        if slot is None:
+            return await self._desk.unnamed(viewer, request)
+        want = wanted(viewer, request, slot, viewer.patient_key)
+        keys = [locks.caller(viewer.subject), locks.resource(slot.opening_id or slot.provider_id)]
+
+        async def attempt(tx: Connection, facts: Facts) -> Any:
+            found = await claims.decide(tx, self._desk.known, viewer, want, facts, Purpose(hold=True))
+            if isinstance(found, Granted):
+                if found.own is not None:
+                    return await self._held_already(tx, viewer, request, slot, facts, found)
+                return await self._take(tx, viewer, request, slot, facts, found)
+            return found
+
+        outcome: HoldOutcome = await self._attempt(viewer, request, slot, want, keys, attempt)
+        return outcome
+
+    async def book(
+        self, viewer: Viewer, slot_id: str, patient_id: str | None, reason: str | None, idempotency_key: str
+    ) -> BookOutcome:
+        """Books for the viewer, or for the patient whom staff name. Uses the caller's own hold of the slot."""
+        access.require_signed_in(viewer)
+        fields = {"slotId": slot_id, "patientId": patient_id, "reason": reason}
+        request = requests.request("bookAppointment", idempotency_key, fields)
+        reason = requests.reason(reason)
+        if patient_id is None and viewer.is_staff:
+            raise BadInput("patientId", "Staff name the patient.")
+        patient_key = viewer.patient_key if patient_id is None else ids.key(patient_id, ids.PATIENT)
+        slot = ids.slot(slot_id)
+        if slot is None or patient_key is None or (viewer.is_patient and patient_key != viewer.patient_key):
+            return await self._desk.unnamed(viewer, request)
+        want = wanted(viewer, request, slot, patient_key)
+        keys = [locks.patient(patient_key), locks.resource(slot.opening_id or slot.provider_id)]
+
+        async def attempt(tx: Connection, facts: Facts) -> Any:
+            found = await claims.decide(tx, self._desk.known, viewer, want, facts, Purpose())
+            if isinstance(found, Granted):
+                return await self._book(tx, viewer, request, want, facts, found, reason)
+            if isinstance(found, int):
+                return await _conflict(tx, viewer, found)
+            return found
+
+        outcome: BookOutcome = await self._attempt(viewer, request, slot, want, keys, attempt)
+        return outcome
+
+    async def release(self, viewer: Viewer, hold_id: str, idempotency_key: str) -> ReleaseOutcome:
+        """Gives the time back. NotFound also for a hold that is expired or used."""
+        access.require_signed_in(viewer)
+        request = requests.request("releaseHold", idempotency_key, {"holdId": hold_id})
+        key = ids.key(hold_id, ids.HOLD)
+        database = self._desk.database
+        stored = (await holds.holds(database.primary, [key])).get(key) if key is not None else None
+        if key is None or stored is None or stored.hold.caller != viewer.subject:
+            outcome: ReleaseOutcome = await replays.replay_or_not_found(database.primary, viewer, request)
+            return outcome
+        async with database.locked((viewer.subject, request.key), [locks.resource(stored.resource_key)]) as tx:
+            remembered = await changes.remembered(tx, viewer.subject, request.key)
+            if remembered is not None:
+                outcome = await replays.replay(tx, viewer, request, remembered)
+                return outcome
+            stored = (await holds.holds(tx, [key])).get(key)
+            if stored is None or stored.hold.expires_at <= stored.now:
+                return NotFound()
+            cursor = await end_holds(tx, viewer, request, [stored], "released")
+        self._desk.shield.released(stored.resource_key)
+        await self._desk.written([stored.resource_key])
+        return HoldReleased(replays.slot_of(stored), cursor)
+
+    async def _attempt(
+        self,
+        viewer: Viewer,
+        request: Request,
+        slot: SlotKey,
+        want: Wanted,
+        keys: list[locks.Key],
+        attempt: Callable[[Connection, Facts], Awaitable[Any]],
+    ) -> Any:
+        """One claim from the shield to the answer. What `attempt` answers decides whether anything is committed."""
+        desk = self._desk
+        async with desk.shield.queued(slot):
+            if viewer.is_patient and want.start and desk.shield.known_taken(slot, viewer.subject, request.key):
+                outcome: Any = Taken(want.start, None, slot.provider_id)
+            else:
+                outcome = await self._transact(viewer, request, slot, want, keys, attempt)
+        return await desk.taken(viewer, slot, outcome) if isinstance(outcome, Taken) else outcome
+
+    async def _transact(
+        self,
+        viewer: Viewer,
+        request: Request,
+        slot: SlotKey,
+        want: Wanted,
+        keys: list[locks.Key],
+        attempt: Callable[[Connection, Facts], Awaitable[Any]],
+    ) -> Any:
+        desk = self._desk
+        try:
+            async with desk.shield.locked(slot), desk.database.locked((viewer.subject, request.key), keys) as tx:
+                facts = await bookings.facts(tx, want)
+                if facts.remembered is not None:
+                    return await replays.replay(tx, viewer, request, facts.remembered)
+                outcome = await attempt(tx, facts)
+        except RolledBack as rolled_back:
+            return rolled_back.outcome
+        if isinstance(outcome, SlotHeld | AppointmentBooked):
+            resource_key = slot.opening_id or slot.provider_id
+            desk.shield.used(viewer.subject, request.key)
+            if slot.opening_id is None and facts.accepting_new_patients:
+                desk.shield.took(slot, viewer.subject, resource_key)
+            await desk.written([resource_key])
+        return outcome
+
+    async def _take(
+        self, tx: Connection, viewer: Viewer, request: Request, slot: SlotKey, facts: Facts, granted: Granted
+    ) -> SlotHeld:
+        expires_at = facts.now + booking.HOLD_FOR
+        key = await claims.write(tx, granted, release=[], expires_at=expires_at)
+        if key is None:
+            raise RolledBack(Taken(granted.starts_at, None, granted.resource_key))
+        version = facts.resource_version + 1
+        await holds.end(tx, [one.hold_key for one in granted.expired if one.hold_key], "expired")
+        await holds.take(tx, key, viewer, slot, granted.starts_at, granted.ends_at, facts.now, version)
+        hold = Hold(key, viewer.subject, str(slot), expires_at.astimezone(facts.zone))
+        cursor = await self._tell(tx, viewer, request, slot, facts, granted, hold)
+        return SlotHeld(hold, cursor)
+
+    async def _held_already(
+        self, tx: Connection, viewer: Viewer, request: Request, slot: SlotKey, facts: Facts, granted: Granted
+    ) -> SlotHeld:
+        own, stored = granted.own, facts.own_hold
+        assert own is not None
+        assert own.hold_key is not None
+        assert stored is not None
+        expires_at = datetime.fromtimestamp(stored.expires_at, facts.now.tzinfo)
+        if stored.extended or expires_at - facts.now > booking.EXTENDABLE_WITHIN:
+            at = await changes.of_version(tx, granted.resource_key, stored.resource_version, slot.clinic_id)
+            hold = Hold(own.hold_key, viewer.subject, str(slot), expires_at.astimezone(facts.zone))
+            return SlotHeld(hold, str(at))
+        expires_at = facts.now + booking.HOLD_FOR
+        await allocations.occupy(tx, extend=Extension(own.key, expires_at))
+        await holds.extend(tx, own.hold_key, facts.resource_version + 1)
+        hold = Hold(own.hold_key, viewer.subject, str(slot), expires_at.astimezone(facts.zone))
+        return SlotHeld(hold, await self._tell(tx, viewer, request, slot, facts, granted, hold))
+
+    async def _tell(
+        self,
+        tx: Connection,
+        viewer: Viewer,
+        request: Request,
+        slot: SlotKey,
+        facts: Facts,
+        granted: Granted,
+        hold: Hold,
+    ) -> str:
+        change = Change(
+            viewer, request, facts.now, replays.held(hold), f"hold:{hold.key}", slot.clinic_id, viewer.patient_key
+        )
+        change.told = told(facts, granted)
+        return str(await changes.record(tx, change))
+
+    async def _book(
+        self,
+        tx: Connection,
+        viewer: Viewer,
+        request: Request,
+        want: Wanted,
+        facts: Facts,
+        granted: Granted,
+        reason: str | None,
+    ) -> AppointmentBooked:
+        key = await claims.write(tx, granted, release=[])
+        if key is None:
+            raise RolledBack(Taken(granted.starts_at, None, granted.resource_key))
+        assert want.patient_key is not None
+        appointment = Appointment(
+            key, 1, AppointmentStatus.BOOKED, want.patient_key, want.provider_key, want.clinic_key,
+            want.visit_type_key, want.opening_key, granted.starts_at, granted.ends_at, reason,
+        )  # fmt: skip
+        if not await appointments.book(tx, appointment, viewer, facts.now):
+            raise RolledBack(PatientConflict(None))
+        await end_meeting(tx, granted)
+        change = Change(
+            viewer, request, facts.now, replays.changed("AppointmentBooked", appointment), f"appointment:{key}",
+            want.clinic_key, want.patient_key, (key, 1), told(facts, granted),
+        )  # fmt: skip
+        return AppointmentBooked(appointment, str(await changes.record(tx, change)))
+
+
+async def end_meeting(tx: Connection, granted: Granted) -> None:
+    """The holds that this claim used up or took over."""
+    if granted.expired:
+        await holds.end(tx, [one.hold_key for one in granted.expired if one.hold_key], "expired")
+    if granted.own is not None and granted.own.hold_key is not None:
+        await holds.end(tx, [granted.own.hold_key], "used")
+
+
+def told(facts: Facts, granted: Granted) -> list[Told]:
+    """One event for each clinic whose calendar shows the resource."""
+    opened = [(one.starts, one.ends) for one in granted.expired]
+    payload = claims.payload(opened, [claims.span(granted.from_at, granted.to_at)])
+    return [Told(granted.resource_key, clinic, payload) for clinic in facts.told_clinics or [None]]
+
+
+async def end_holds(tx: Connection, viewer: Viewer, request: Request, ended: list[holds.StoredHold], state: str) -> str:
+    """Gives the time of holds of one resource back to everybody."""
+    first = ended[0]
+    await allocations.occupy(tx, release=[one.allocation_key for one in ended])
+    await holds.end(tx, [one.hold.key for one in ended], state)
+    payload = claims.payload([claims.span(one.from_at, one.to_at) for one in ended], [])
+    clinics: list[int | None] = [first.slot.clinic_id]
+    if first.slot.opening_id is None:
+        clinics = [*(await holds.told_clinics(tx, [first.resource_key]))[first.resource_key]] or [None]
+    change = Change(
+        viewer, request, first.now, replays.released(first), f"hold:{first.hold.key}", first.slot.clinic_id,
+        viewer.patient_key, told=[Told(first.resource_key, clinic, payload) for clinic in clinics],
+    )  # fmt: skip
+    return str(await changes.record(tx, change))
+
+
+async def _conflict(tx: Connection, viewer: Viewer, key: int) -> PatientConflict:
+    found = (await appointments.appointments(tx, [key])).get(key)
+    seen = found is not None and viewer.sees_appointment(found.patient_key, found.clinic_key)
+    return PatientConflict(found if seen else None)
