@@ -156,8 +156,7 @@ class Booking:
         async with database.locked((viewer.subject, request.key), [locks.resource(stored.resource_key)]) as tx:
             remembered = await changes.remembered(tx, viewer.subject, request.key)
             if remembered is not None:
-                outcome = await replays.replay(tx, viewer, request, remembered)
-                return outcome
+                return await replays.replay(tx, viewer, request, remembered)  # type: ignore[no-any-return]
             stored = (await holds.holds(tx, [key])).get(key)
             if stored is None or stored.hold.expires_at <= stored.now:
                 return NotFound()
@@ -298,7 +297,7 @@ def told(facts: Facts, granted: Granted) -> list[Told]:
     """One event for each clinic whose calendar shows the resource."""
     opened = [(one.starts, one.ends) for one in granted.expired]
     payload = claims.payload(opened, [claims.span(granted.from_at, granted.to_at)])
-    return [Told(granted.resource_key, clinic, payload) for clinic in facts.told_clinics or [None]]
+    return changes.told_to(granted.resource_key, facts.told_clinics, payload)
 
 
 async def end_holds(tx: Connection, viewer: Viewer, request: Request, ended: list[holds.StoredHold], state: str) -> str:
@@ -307,12 +306,12 @@ async def end_holds(tx: Connection, viewer: Viewer, request: Request, ended: lis
     await allocations.occupy(tx, release=[one.allocation_key for one in ended])
     await holds.end(tx, [one.hold.key for one in ended], state)
     payload = claims.payload([claims.span(one.from_at, one.to_at) for one in ended], [])
-    clinics: list[int | None] = [first.slot.clinic_id]
+    clinics = [first.slot.clinic_id]
     if first.slot.opening_id is None:
-        clinics = [*(await holds.told_clinics(tx, [first.resource_key]))[first.resource_key]] or [None]
+        clinics = (await holds.told_clinics(tx, [first.resource_key]))[first.resource_key]
     change = Change(
         viewer, request, first.now, replays.released(first), f"hold:{first.hold.key}", first.slot.clinic_id,
-        viewer.patient_key, told=[Told(first.resource_key, clinic, payload) for clinic in clinics],
+        viewer.patient_key, told=changes.told_to(first.resource_key, clinics, payload),
     )  # fmt: skip
     return str(await changes.record(tx, change))
 

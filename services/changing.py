@@ -62,10 +62,12 @@ class Changing:
         for _ in range(TRIES):
             seen = await self._seen(viewer, appointment_id)
             if seen is None or slot is None:
-                outcome: Any = await replays.replay_or_not_found(self._desk.database.primary, viewer, request)
-                return outcome
+                gone: RescheduleOutcome = await replays.replay_or_not_found(
+                    self._desk.database.primary, viewer, request
+                )
+                return gone
             try:
-                outcome = await self._move(viewer, request, seen, slot, version)
+                outcome: Taken | RescheduleOutcome = await self._move(viewer, request, seen, slot, version)
             except LockMissing:
                 continue
             return await self._desk.taken(viewer, slot, outcome) if isinstance(outcome, Taken) else outcome
@@ -175,7 +177,7 @@ class Changing:
             key, resource_key, starts, ends = locked.allocation
             await allocations.occupy(tx, release=[key])
             payload = claims.payload([(starts, ends)], [])
-            told = [Told(resource_key, clinic, payload) for clinic in locked.told_clinics or [None]]
+            told = changes.told_to(resource_key, locked.told_clinics, payload)
         outcome = "AppointmentCancelled" if cancelled else "AppointmentStatusSet"
         change = Change(
             viewer, request, locked.now, replays.changed(outcome, before), f"appointment:{before.key}",
@@ -279,9 +281,9 @@ class Changing:
             old: list[Told] = []
         else:
             old_payload = claims.payload([(starts, ends)], [])
-            old = [Told(old_resource, clinic, old_payload) for clinic in locked.told_clinics or [None]]
+            old = changes.told_to(old_resource, locked.told_clinics, old_payload)
         payload = claims.payload(opened, closed)
-        told = old + [Told(granted.resource_key, clinic, payload) for clinic in facts.told_clinics or [None]]
+        told = old + changes.told_to(granted.resource_key, facts.told_clinics, payload)
         change = Change(
             viewer, request, locked.now, replays.changed("AppointmentRescheduled", after), f"appointment:{after.key}",
             after.clinic_key, after.patient_key, (after.key, after.version), told,

@@ -84,6 +84,11 @@ class Told:
     payload: dict[str, Any]
 
 
+def told_to(resource_key: int, clinic_keys: Sequence[int], payload: dict[str, Any]) -> list[Told]:
+    """One row for each clinic whose calendar shows the resource; one without a clinic where none does, so that no version lacks its event."""
+    return [Told(resource_key, clinic, payload) for clinic in clinic_keys] or [Told(resource_key, None, payload)]
+
+
 @dataclass(slots=True)
 class Change:
     """`clinic_key` is whose stream the cursor names; an `appointment` (key, version) goes to the staff and patient topics."""
