@@ -1,5 +1,6 @@
 """One embedded PostgreSQL and Redis for the whole run; every module gets a database of its own."""
 
+import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,8 +22,9 @@ MakeDatabase = Callable[[], Awaitable[str]]
 async def embedded() -> AsyncIterator[Addresses]:
     """Not durable, since nobody kills these; tests that do kill start their own."""
     with tempfile.TemporaryDirectory(prefix="appointments-tests-") as folder:
-        Path(folder).chmod(0o711)
-        settings = Settings(data_dir=Path(folder), database_url=None, database_replica_url=None, redis_url=None)
+        os.chmod(folder, 0o711)
+        unset = {"database_url": None, "database_replica_url": None, "redis_url": None}
+        settings = Settings(data_dir=Path(folder), **unset)
         async with servers(settings, durable=False) as addresses:
             yield addresses
 

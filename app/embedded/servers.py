@@ -13,7 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from app.embedded import postgres, redis
+from app.embedded import postgres
+from app.embedded import redis as redis_server
 from app.embedded.owner import Owner, find_owner
 from app.embedded.processes import Server, keep_alive
 from app.refusal import Refused
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 SOCKET_PATH_BYTES = 100  # systems allow 103 or 107, the name and a lock suffix included
 LONGEST_SOCKET = "/.s.PGSQL.5432.lock"
+TURN_SECONDS = 60.0
 ADDRESSES = "addresses.json"
 LOCK = "lock"
 
@@ -34,63 +36,96 @@ class Addresses:
     redis_url: str | None = None
 
 
+class InUse(Refused):
+    """Another process holds DATA_DIR."""
+
+
 @asynccontextmanager
 async def servers(settings: Settings, *, durable: bool = True) -> AsyncIterator[Addresses]:
     """Addresses of PostgreSQL and Redis; started here where their URL is unset, and stopped at the end.
 
     Refused where another process holds DATA_DIR. `durable=False` is for tests: a crash may then lose commits.
     """
-    if settings.database_url and settings.redis_url:
-        yield Addresses(settings.database_url, settings.database_replica_url, settings.redis_url)
-        return
-    folder = settings.data_dir.absolute()
-    async with AsyncExitStack() as stack:
-        stack.enter_context(_held(folder))
-        started = _wanted(settings, folder, durable=durable)
-        for server in started.values():
-            stack.push_async_callback(server.stop)
-            await server.start()
-        addresses = Addresses(
-            settings.database_url or started["postgres"].url,
-            settings.database_replica_url,
-            settings.redis_url or (started["redis"].url if "redis" in started else None),
-        )
-        stack.enter_context(_published(folder, addresses))
-        stack.push_async_callback(_cancel, [asyncio.create_task(keep_alive(server)) for server in started.values()])
-        yield addresses
+    async with _started(settings, redis_too=True, durable=durable) as addresses:
+        if not (settings.database_url and settings.redis_url):
+            with _published(settings.data_dir.absolute(), addresses):
+                yield addresses
+        else:
+            yield addresses
 
 
 def running(settings: Settings) -> Addresses | None:
-    """What another process has started on this DATA_DIR and keeps running; None if nobody does."""
+    """What `servers` of another process keeps running on this DATA_DIR; None if nobody does, or not yet."""
     folder = settings.data_dir.absolute()
     try:
         with _held(folder, create=False):
             return None
     except FileNotFoundError:
         return None
-    except Refused:
-        with suppress(OSError, ValueError):
+    except InUse:
+        with suppress(OSError, ValueError, TypeError):
             return Addresses(**json.loads((folder / ADDRESSES).read_text("utf-8")))
         return None
 
 
 @asynccontextmanager
-async def reached(settings: Settings) -> AsyncIterator[Addresses]:
-    """For commands beside a running server: its addresses, else servers of one's own while it lasts."""
-    if addresses := running(settings):
-        yield Addresses(
-            settings.database_url or addresses.database_url,
-            settings.database_replica_url or addresses.database_replica_url,
-            settings.redis_url or addresses.redis_url,
-        )
-        return
-    async with servers(settings) as addresses:
+async def reached(settings: Settings, *, redis: bool = True) -> AsyncIterator[Addresses]:
+    """For commands: the addresses of who serves on this DATA_DIR, else servers of one's own while it lasts.
+
+    Commands without a server take turns. `redis=False` starts none, and redis_url may be None.
+    """
+    deadline = time.monotonic() + TURN_SECONDS
+    async with AsyncExitStack() as stack:
+        while True:
+            complete = settings.database_url and (settings.redis_url or not redis)
+            if not complete and (found := running(settings)):
+                addresses = _merged(settings, found)
+                break
+            try:
+                own = _started(settings, redis_too=redis, durable=True)
+                addresses = await stack.enter_async_context(own)
+                break
+            except InUse:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
         yield addresses
 
 
-def _wanted(settings: Settings, folder: Path, *, durable: bool) -> dict[str, Server]:
-    cache = None if settings.redis_url else redis.program()
-    if cache is None and not settings.redis_url:
+def _merged(settings: Settings, found: Addresses) -> Addresses:
+    return Addresses(
+        settings.database_url or found.database_url,
+        settings.database_replica_url or found.database_replica_url,
+        settings.redis_url or found.redis_url,
+    )
+
+
+@asynccontextmanager
+async def _started(settings: Settings, *, redis_too: bool, durable: bool) -> AsyncIterator[Addresses]:
+    if settings.database_url and (settings.redis_url or not redis_too):
+        yield Addresses(settings.database_url, settings.database_replica_url, settings.redis_url)
+        return
+    folder = settings.data_dir.absolute()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_held(folder))
+        started = _wanted(settings, folder, redis_too=redis_too, durable=durable)
+        for server in started.values():
+            stack.push_async_callback(server.stop)
+            await server.start()
+        urls = {name: server.url for name, server in started.items()}
+        watches = [asyncio.create_task(keep_alive(server)) for server in started.values()]
+        stack.push_async_callback(_cancel, watches)
+        yield Addresses(
+            settings.database_url or urls["postgres"],
+            settings.database_replica_url,
+            settings.redis_url or urls.get("redis"),
+        )
+
+
+def _wanted(settings: Settings, folder: Path, *, redis_too: bool, durable: bool) -> dict[str, Server]:
+    wants_redis = redis_too and not settings.redis_url
+    cache = redis_server.program() if wants_redis else None
+    if wants_redis and cache is None:
         log.warning("running WITHOUT Redis: REDIS_URL is unset and there is no redis-server or valkey-server")
     main = None if settings.database_url else postgres.programs() / "postgres"
     owner = find_owner(folder, [program for program in (main, cache) if program])
@@ -99,7 +134,7 @@ def _wanted(settings: Settings, folder: Path, *, durable: bool) -> dict[str, Ser
     if main:
         wanted["postgres"] = postgres.Postgres(folder, sockets, owner, durable=durable)
     if cache:
-        wanted["redis"] = redis.Redis(folder, sockets, owner, cache)
+        wanted["redis"] = redis_server.Redis(folder, sockets, owner, cache)
     return wanted
 
 
@@ -122,7 +157,7 @@ def _sockets(folder: Path, owner: Owner) -> Path:
 
 
 @contextmanager
-def _held(folder: Path, *, create: bool = True, seconds: float = 1.0) -> Iterator[None]:
+def _held(folder: Path, *, create: bool = True, seconds: float = 0.5) -> Iterator[None]:
     """This process alone uses the directory; the system lets go of it even when the process is killed."""
     if create:
         try:
@@ -135,7 +170,7 @@ def _held(folder: Path, *, create: bool = True, seconds: float = 1.0) -> Iterato
         while not _locked(descriptor):
             if time.monotonic() > deadline:
                 holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
-                raise Refused(
+                raise InUse(
                     f"DATA_DIR {folder} is in use by process {holder}: stop that one, "
                     "or run beside it with another DATA_DIR and PORT"
                 )

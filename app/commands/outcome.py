@@ -1,0 +1,33 @@
+"""How a command's work ends: with its value, or with a Refused that says what to do."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import asyncpg
+import structlog
+
+from adapters.postgres.migrations import MigrationRefused
+from app.refusal import Refused
+
+T = TypeVar("T")
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Runs the work with logs on stderr: a command's stdout is its answer alone."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        return asyncio.run(work)
+    except MigrationRefused as error:
+        raise Refused(str(error)) from error
+    except asyncpg.UndefinedTableError as error:
+        raise Refused(f"the database lacks the schema ({error}): run `appointments migrate`") from error
+    except (
+        OSError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InvalidAuthorizationSpecificationError,
+    ) as error:
+        raise Refused(f"PostgreSQL does not answer: {error}") from error
+    except asyncpg.InvalidCatalogNameError as error:
+        raise Refused(f"PostgreSQL: {error}") from error
