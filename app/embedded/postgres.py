@@ -17,6 +17,7 @@ from app.refusal import Refused
 USER = "appointments"
 START_SECONDS = 120.0  # recovery of a long log takes its time
 STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
+STOP_BACKENDS = ((signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
 LOG_BYTES = 10_000_000
 READY_LINE = 7  # of postmaster.pid
 
@@ -146,7 +147,7 @@ class Postgres:
             await end([int(lines[0])], STOP)
         backends = list(marked("postgres", mark))
         if any(map(runs, backends)):
-            await end(backends, ((signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0)))
+            await end(backends, STOP_BACKENDS)
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
         for socket in self._sockets.glob(".s.PGSQL.*"):
             socket.unlink()

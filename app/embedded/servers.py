@@ -58,7 +58,7 @@ def running(settings: Settings) -> Addresses | None:
     """What `servers` of another process keeps running on this DATA_DIR; None if nobody does, or not yet."""
     folder = settings.data_dir.absolute()
     try:
-        with _held(folder, create=False):
+        with _held(folder, create=False, seconds=0):
             return None
     except FileNotFoundError:
         return None
