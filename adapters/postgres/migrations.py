@@ -22,6 +22,8 @@ class MigrationRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
+    """A file; one that starts with the line `-- no-transaction` holds a single statement."""
+
     name: str
     sql: str
 
@@ -108,6 +110,8 @@ def _not_applied(migrations: list[Migration] | None, applied: dict[str, str]) ->
     return todo
 
 
+# An index built CONCURRENTLY stays behind where that failed, and IF NOT EXISTS then takes it for done.
+INVALID_INDEX = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid ORDER BY 1 LIMIT 1"
 RECORD = "INSERT INTO migrations (name, sha256) VALUES ($1, $2)"
 
 
@@ -118,9 +122,7 @@ async def _apply_patiently(connection: asyncpg.Connection, one: Migration) -> No
             await _apply(connection, one)
         except asyncpg.LockNotAvailableError as error:
             if attempt == ATTEMPTS:
-                raise MigrationRefused(
-                    f"{one.name}: a lock stayed taken in {ATTEMPTS} attempts; nothing changed"
-                ) from error
+                raise MigrationRefused(f"{one.name}: a lock stayed taken in {ATTEMPTS} attempts") from error
             await asyncio.sleep(PAUSE_SECONDS)
         except asyncpg.PostgresError as error:
             raise MigrationRefused(f"{one.name} failed: {error}") from error
@@ -131,6 +133,10 @@ async def _apply_patiently(connection: asyncpg.Connection, one: Migration) -> No
 async def _apply(connection: asyncpg.Connection, one: Migration) -> None:
     if not one.transactional:
         await connection.execute(one.sql)
+        if broken := await connection.fetchval(INVALID_INDEX):
+            raise MigrationRefused(
+                f"{one.name}: index {broken} was left half built: drop it and migrate again"
+            )
         await connection.execute(RECORD, one.name, one.checksum)
         return
     async with connection.transaction():

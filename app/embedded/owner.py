@@ -65,9 +65,10 @@ class Owner:
         if here.st_uid != self.uid:
             if os.geteuid() != 0:
                 raise Refused(f"{path} belongs to user {here.st_uid}: start as that user, or set DATA_DIR")
-            for folder, _, names in os.walk(path):
-                for entry in (folder, *(os.path.join(folder, name) for name in names)):
-                    os.chown(entry, self.uid, self.gid, follow_symlinks=False)
+            for folder, folders, names in os.walk(path, topdown=False):
+                for name in (*folders, *names):
+                    os.chown(os.path.join(folder, name), self.uid, self.gid, follow_symlinks=False)
+            os.chown(path, self.uid, self.gid)  # last: it says that all the rest is done
         if here.st_mode & 0o777 != mode:
             path.chmod(mode)
 

@@ -18,6 +18,7 @@ USER = "appointments"
 START_SECONDS = 120.0  # recovery of a long log takes its time
 STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
 STOP_BACKENDS = ((signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
+STOP_SETUP = ((signal.SIGKILL, 5.0),)
 LOG_BYTES = 10_000_000
 READY_LINE = 7  # of postmaster.pid
 
@@ -117,7 +118,8 @@ class Postgres:
     async def _create(self) -> None:
         """Made beside its place and moved there when whole: one half made is never taken for a cluster."""
         for half_made in self._folder.glob("postgres.new-*"):
-            shutil.rmtree(half_made)
+            await end(list(marked("initdb", str(half_made))), STOP_SETUP)
+            shutil.rmtree(half_made, ignore_errors=True)  # its last writer may still be on its way out
         if self._cluster.exists():
             if any(self._cluster.iterdir()):
                 raise Refused(f"{self._cluster} holds files but no PostgreSQL: move them away, or set DATA_DIR")

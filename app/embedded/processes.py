@@ -66,7 +66,7 @@ async def end(pids: Sequence[int], steps: Sequence[tuple[signal.Signals, float]]
                 os.kill(pid, number)
         if await until(lambda: not any(map(runs, pids)), seconds):
             return
-    raise Refused(f"processes {', '.join(map(str, filter(runs, pids)))} of an earlier run do not end")
+    raise Refused(f"processes {', '.join(map(str, filter(runs, pids)))} do not end")
 
 
 def runs(pid: int) -> bool:

@@ -7,8 +7,8 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -47,11 +47,11 @@ async def servers(settings: Settings, *, durable: bool = True) -> AsyncIterator[
     Refused where another process holds DATA_DIR. `durable=False` is for tests: a crash may then lose commits.
     """
     async with _started(settings, redis_too=True, durable=durable) as addresses:
-        if not (settings.database_url and settings.redis_url):
-            with _published(settings.data_dir.absolute(), addresses):
-                yield addresses
-        else:
+        if settings.database_url and settings.redis_url:
             yield addresses
+        else:
+            with _published(settings, addresses):
+                yield addresses
 
 
 def running(settings: Settings) -> Addresses | None:
@@ -62,10 +62,16 @@ def running(settings: Settings) -> Addresses | None:
             return None
     except FileNotFoundError:
         return None
-    except InUse:
-        with suppress(OSError, ValueError, TypeError):
-            return Addresses(**json.loads((folder / ADDRESSES).read_text("utf-8")))
-        return None
+    except InUse as in_use:
+        try:
+            found = json.loads((folder / ADDRESSES).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        database_url = settings.database_url or found["database_url"]
+        if not database_url:
+            raise Refused(f"{in_use}; or set DATABASE_URL to what that one uses") from None
+        redis_url = settings.redis_url or found["redis_url"]
+        return Addresses(database_url, settings.database_replica_url, redis_url)
 
 
 @asynccontextmanager
@@ -79,7 +85,7 @@ async def reached(settings: Settings, *, redis: bool = True) -> AsyncIterator[Ad
         while True:
             complete = settings.database_url and (settings.redis_url or not redis)
             if not complete and (found := running(settings)):
-                addresses = _merged(settings, found)
+                addresses = found
                 break
             try:
                 own = _started(settings, redis_too=redis, durable=True)
@@ -92,14 +98,6 @@ async def reached(settings: Settings, *, redis: bool = True) -> AsyncIterator[Ad
         yield addresses
 
 
-def _merged(settings: Settings, found: Addresses) -> Addresses:
-    return Addresses(
-        settings.database_url or found.database_url,
-        settings.database_replica_url or found.database_replica_url,
-        settings.redis_url or found.redis_url,
-    )
-
-
 @asynccontextmanager
 async def _started(settings: Settings, *, redis_too: bool, durable: bool) -> AsyncIterator[Addresses]:
     if settings.database_url and (settings.redis_url or not redis_too):
@@ -108,6 +106,7 @@ async def _started(settings: Settings, *, redis_too: bool, durable: bool) -> Asy
     folder = settings.data_dir.absolute()
     async with AsyncExitStack() as stack:
         stack.enter_context(_held(folder))
+        (folder / ADDRESSES).unlink(missing_ok=True)  # of one that was killed
         started = _wanted(settings, folder, redis_too=redis_too, durable=durable)
         for server in started.values():
             stack.push_async_callback(server.stop)
@@ -164,7 +163,10 @@ def _held(folder: Path, *, create: bool = True, seconds: float = 0.5) -> Iterato
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Refused(f"DATA_DIR {folder} cannot be made: {error.strerror}") from None
-    descriptor = os.open(folder / LOCK, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)
+    except PermissionError:
+        raise Refused(f"DATA_DIR {folder} is another user's: start as that user, or set DATA_DIR") from None
     try:
         deadline = time.monotonic() + seconds
         while not _locked(descriptor):
@@ -192,12 +194,15 @@ def _locked(descriptor: int) -> bool:
 
 
 @contextmanager
-def _published(folder: Path, addresses: Addresses) -> Iterator[None]:
-    """For `running` in other processes. What a killed one has left is not believed: it holds no lock."""
-    place = folder / ADDRESSES
-    draft = folder / f"{ADDRESSES}.new"
-    draft.write_text(json.dumps(asdict(addresses)), "utf-8")
-    draft.chmod(0o600)
+def _published(settings: Settings, addresses: Addresses) -> Iterator[None]:
+    """For `running` in other processes. Names only what was started here: other URLs may hold a password."""
+    place = settings.data_dir.absolute() / ADDRESSES
+    draft = place.with_suffix(".new")
+    started = {
+        "database_url": None if settings.database_url else addresses.database_url,
+        "redis_url": None if settings.redis_url else addresses.redis_url,
+    }
+    draft.write_text(json.dumps(started), "utf-8")
     draft.replace(place)
     try:
         yield

