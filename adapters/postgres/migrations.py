@@ -134,9 +134,7 @@ async def _apply(connection: asyncpg.Connection, one: Migration) -> None:
     if not one.transactional:
         await connection.execute(one.sql)
         if broken := await connection.fetchval(INVALID_INDEX):
-            raise MigrationRefused(
-                f"{one.name}: index {broken} was left half built: drop it and migrate again"
-            )
+            raise MigrationRefused(f"{one.name}: index {broken} was left half built: drop it and migrate again")
         await connection.execute(RECORD, one.name, one.checksum)
         return
     async with connection.transaction():

@@ -37,9 +37,7 @@ def test_help_names_the_commands_and_loads_nothing_heavy() -> None:
     assert answer.returncode == 0
     for command in ("migrate", "new-epoch", "settings"):
         assert command in answer.stdout
-    heavy = (
-        "import sys, app.cli; print({'asyncpg', 'pydantic', 'strawberry', 'starlette'} & set(sys.modules))"
-    )
+    heavy = "import sys, app.cli; print({'asyncpg', 'pydantic', 'strawberry', 'starlette'} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "set()"
 

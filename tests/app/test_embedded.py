@@ -254,10 +254,7 @@ async def test_servers_that_die_are_started_again(folder: Path) -> None:
 
         def back() -> bool:
             with suppress(OSError, IndexError):
-                return (
-                    postmaster(folder) != before
-                    and "ready" in (folder / "postgres/postmaster.pid").read_text()
-                )
+                return postmaster(folder) != before and "ready" in (folder / "postgres/postmaster.pid").read_text()
             return False
 
         assert await until(lambda: back() and bool(redis_processes(folder)), 20)
@@ -300,9 +297,7 @@ async def test_below_a_directory_that_only_root_may_enter(folder: Path) -> None:
     assert (folder / "data/postgres").stat().st_uid != 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.embedded.owner.CAPABILITIES", ())
-        with pytest.raises(
-            Refused, match=r"refuses to run as root, and user \d+ can't reach .* set DATA_DIR"
-        ):
+        with pytest.raises(Refused, match=r"refuses to run as root, and user \d+ can't reach .* set DATA_DIR"):
             async with servers(settings(folder / "data")):
                 pass
     assert CAPABILITIES

@@ -64,9 +64,7 @@ def test_a_bad_value_is_one_line_that_names_it(
 
 
 def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(
-        "DATABASE_URL", "postgresql://me:s3cret@db:5432/clinic?sslmode=require&password=s3cret"
-    )
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:s3cret@db:5432/clinic?sslmode=require&password=s3cret")
     monkeypatch.setenv("REDIS_URL", "redis://:s3cret@cache:6379/0")
     settings = load_settings()
     printed = settings.printable()
