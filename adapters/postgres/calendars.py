@@ -21,7 +21,8 @@ Pair = tuple[int, int]
 
 OFFERINGS = """
 SELECT k.provider_id, k.clinic_id, p.kind AS provider_kind, c.time_zone, r.version AS resource_version,
-    coalesce(s.version, 0) AS schedule_version, p.active AND c.active AND v.active AS open, (SELECT app_now()) AS now, v.*
+    coalesce(s.version, 0) AS schedule_version, p.active AND c.active AND v.active AS open, (SELECT app_now()) AS now,
+    (SELECT epoch FROM stream_epoch) AS epoch, v.*
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS k (provider_id, clinic_id, visit_type_id)
 JOIN providers AS p ON p.id = k.provider_id
 JOIN resources AS r ON r.id = p.id
@@ -96,6 +97,7 @@ class Offering:
     schedule_version: int
     open: bool
     now: datetime
+    epoch: str
 
 
 async def offerings(reader: Reader, keys: Sequence[Triple]) -> dict[Triple, Offering]:
@@ -112,6 +114,7 @@ async def offerings(reader: Reader, keys: Sequence[Triple]) -> dict[Triple, Offe
             schedule_version=row["schedule_version"],
             open=row["open"],
             now=row["now"],
+            epoch=str(row["epoch"]),
         )
     return found
 

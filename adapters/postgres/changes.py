@@ -85,7 +85,7 @@ class Told:
 
 
 def told_to(resource_key: int, clinic_keys: Sequence[int], payload: dict[str, Any]) -> list[Told]:
-    """One row for each clinic whose calendar shows the resource; one without a clinic where none does, so that no version lacks its event."""
+    """One row for each clinic whose calendar shows the resource; where none does, one without: no version lacks its event."""
     return [Told(resource_key, clinic, payload) for clinic in clinic_keys] or [Told(resource_key, None, payload)]
 
 

@@ -17,12 +17,12 @@ OPENINGS_MAX = 20_000
 
 
 class CalendarSource(Protocol):
-    """Calendars of chunks by (resource, chunk), each at or above the version asked for."""
+    """Calendars of chunks by (resource, chunk), each at or above the version asked for, of this epoch of the database."""
 
-    async def __call__(self, reader: Reader, wanted: Mapping[Pair, int]) -> dict[Pair, Calendar]: ...
+    async def __call__(self, reader: Reader, epoch: str, wanted: Mapping[Pair, int]) -> dict[Pair, Calendar]: ...
 
 
-async def from_postgres(reader: Reader, wanted: Mapping[Pair, int]) -> dict[Pair, Calendar]:
+async def from_postgres(reader: Reader, epoch: str, wanted: Mapping[Pair, int]) -> dict[Pair, Calendar]:
     return await calendars.busy(reader, list(wanted))
 
 
@@ -30,7 +30,7 @@ class OpenTimes:
     """`known` keeps schedules by version; `source` says where calendars come from."""
 
     def __init__(self, known: KnownSchedules, source: CalendarSource = from_postgres) -> None:
-        self._known = known
+        self.known = known
         self._source = source
 
     async def free(
@@ -50,7 +50,7 @@ class OpenTimes:
         pools = [one for one in usable if one.visit_type.duration_minutes is None]
         if people:
             planes = await self._calendars(reader, people, first, last)
-            known = await self._known.at(
+            known = await self.known.at(
                 reader, {(one.provider_key, one.clinic_key): one.schedule_version for one in people}
             )
             for one in people:
@@ -81,7 +81,7 @@ class OpenTimes:
                 wanted[one.provider_key, number] = one.resource_version
         parts: dict[int, list[Calendar]] = {}
         if wanted:
-            for (resource_key, _), calendar in (await self._source(reader, wanted)).items():
+            for (resource_key, _), calendar in (await self._source(reader, people[0].epoch, wanted)).items():
                 parts.setdefault(resource_key, []).append(calendar)
         return {key: join(some) for key, some in parts.items()}
 

@@ -1,0 +1,117 @@
+"""The batched reads of one operation. Built anew for each, so nothing is shared between viewers and nothing grows stale."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from adapters.postgres import appointments, calendars, clinics, holds, patients
+from adapters.postgres.calendars import Pair, Triple
+from adapters.postgres.database import Database, Reader, answering
+from adapters.postgres.open_times import OpenTimes
+from dataloaders.calendars import RecentWrites
+from dataloaders.slots import Asked, SlotReader
+from domain.access import Viewer
+from domain.appointments import Appointment, AppointmentEvent, Patient, Slot
+from domain.clinics import Clinic, Provider, VisitType
+from domain.ids import SlotKey
+from domain.schedules import Schedule
+
+K = TypeVar("K")
+V = TypeVar("V")
+BATCH_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderPage:
+    """One page of a clinic's active providers, by name."""
+
+    clinic_key: int
+    specialty: str | None
+    after: tuple[str, int]
+    limit: int
+
+
+class Loaders:
+    """`audited` collects the patients whose data was read: the operation writes them down before its answer leaves."""
+
+    def __init__(self, database: Database, open_times: OpenTimes, recent: RecentWrites, viewer: Viewer) -> None:
+        self._database = database
+        self._viewer = viewer
+        self._primary = False
+        self.audited: set[int] = set()
+        self._slots = SlotReader(database, open_times, recent, viewer)
+        self.clinic: DataLoader[int, Clinic | None] = self._by_key(clinics.clinics)
+        self.provider: DataLoader[int, Provider | None] = self._by_key(clinics.providers)
+        self.visit_type: DataLoader[int, VisitType | None] = self._by_key(clinics.visit_types)
+        self.visit_types_at: DataLoader[int, list[int] | None] = self._by_key(clinics.visit_types_at_clinics)
+        self.events: DataLoader[int, list[AppointmentEvent] | None] = self._by_key(appointments.events)
+        self.schedule: DataLoader[Pair, Schedule | None] = self._by_key(calendars.schedules)
+        self.hold: DataLoader[int, holds.StoredHold | None] = self._by_key(holds.holds)
+        self.patient: DataLoader[int, Patient | None] = _loader(self._patients)
+        self.appointment: DataLoader[int, Appointment | None] = _loader(self._appointments)
+        self.slots: DataLoader[Asked, list[Slot]] = _loader(self._slots.slots)
+        self.slot: DataLoader[SlotKey, Slot | None] = _loader(self._slots.states)
+        self.next_slot: DataLoader[Triple, Slot | None] = _loader(self._slots.next_slots)
+        self.provider_page: DataLoader[ProviderPage, list[tuple[str, Provider]]] = _loader(self._provider_pages)
+
+    @property
+    def reader(self) -> Reader:
+        return self._database.primary if self._primary else self._database.replica
+
+    def after_write(self) -> None:
+        """From here on the operation reads what it wrote: the primary, and nothing read before."""
+        self._primary = self._slots.primary = True
+        for loader in (
+            self.clinic, self.provider, self.visit_type, self.visit_types_at, self.events, self.schedule,
+            self.hold, self.patient, self.appointment, self.slots, self.slot, self.next_slot, self.provider_page,
+        ):  # fmt: skip
+            loader.clear_all()
+
+    def read_patient(self, patient_key: int) -> None:
+        """Notes that staff read a patient's data (rule 22)."""
+        if self._viewer.is_staff:
+            self.audited.add(patient_key)
+
+    def _by_key(
+        self, read: Callable[[Reader, Sequence[K]], Coroutine[Any, Any, dict[K, V]]]
+    ) -> DataLoader[K, V | None]:
+        async def load(keys: list[K]) -> list[V | None]:
+            async with answering():
+                found = await read(self.reader, keys)
+            return [found.get(key) for key in keys]
+
+        return _loader(load)
+
+    async def _patients(self, keys: list[int]) -> list[Patient | None]:
+        async with answering():
+            found = await patients.patients(self.reader, self._viewer, keys)
+        for key in found:
+            self.read_patient(key)
+        return [found.get(key) for key in keys]
+
+    async def _appointments(self, keys: list[int]) -> list[Appointment | None]:
+        async with answering():
+            found = await appointments.appointments(self.reader, keys)
+        seen = {
+            key: one for key, one in found.items() if self._viewer.sees_appointment(one.patient_key, one.clinic_key)
+        }
+        for one in seen.values():
+            self.read_patient(one.patient_key)
+        return [seen.get(key) for key in keys]
+
+    async def _provider_pages(self, asked: list[ProviderPage]) -> list[list[tuple[str, Provider]]]:
+        pages: dict[ProviderPage, list[tuple[str, Provider]]] = {}
+        async with answering():
+            for group in {(one.specialty, one.after, one.limit) for one in asked}:
+                members = [one for one in asked if (one.specialty, one.after, one.limit) == group]
+                specialty, after, limit = group
+                keys = [one.clinic_key for one in members]
+                found = await clinics.providers_at_clinics(self.reader, keys, specialty, None, None, after, limit)
+                pages.update({one: found[one.clinic_key] for one in members})
+        return [pages[one] for one in asked]
+
+
+def _loader(load: Callable[[list[K]], Coroutine[Any, Any, Sequence[V]]]) -> DataLoader[K, V]:
+    return DataLoader(load_fn=load, max_batch_size=BATCH_MAX)

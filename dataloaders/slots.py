@@ -1,0 +1,94 @@
+"""Open times in batches: whatever one operation asks of the calendar becomes one statement for versions and one for the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from adapters.postgres import calendars, slot_states
+from adapters.postgres.calendars import Offering, Triple
+from adapters.postgres.database import Database, Reader, answering
+from adapters.postgres.open_times import OpenTimes
+from dataloaders.calendars import RecentWrites
+from domain import availability, zones
+from domain.access import Viewer
+from domain.appointments import Slot
+from domain.ids import SlotKey
+
+SLOTS_MAX = 200
+NEXT_STEPS_DAYS = (14, 62, 400, availability.DAYS_AHEAD_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Open times of one provider, clinic and visit type on the clinic dates `first` to `last`."""
+
+    provider_key: int
+    clinic_key: int
+    visit_type_key: int
+    first: date
+    last: date
+    limit: int
+
+
+class SlotReader:
+    """Applies the viewer's limits: minimum notice and window bind patients and the anonymous."""
+
+    def __init__(self, database: Database, open_times: OpenTimes, recent: RecentWrites, viewer: Viewer) -> None:
+        self._database = database
+        self._open_times = open_times
+        self._recent = recent
+        self._viewer = viewer
+        self._binding = not viewer.is_staff
+        self.primary = False
+
+    async def slots(self, asked: Sequence[Asked]) -> list[list[Slot]]:
+        async with answering():
+            reader = self._reader({one.provider_key for one in asked})
+            offerings = await calendars.offerings(reader, list({_triple(one) for one in asked}))
+            found: dict[Asked, list[Slot]] = {}
+            for group in {(one.first, one.last, one.limit) for one in asked}:
+                members = [one for one in asked if (one.first, one.last, one.limit) == group]
+                first, last, limit = group
+                some = [offerings[_triple(one)] for one in members if _triple(one) in offerings]
+                times = await self._free(reader, some, first, last, limit)
+                found.update({one: times.get(_triple(one), []) for one in members})
+            return [found[one] for one in asked]
+
+    async def next_slots(self, asked: Sequence[Triple]) -> list[Slot | None]:
+        """The earliest open time each: a narrow look first, further ahead only for those that have none."""
+        async with answering():
+            reader = self._reader({one[0] for one in asked})
+            offerings = await calendars.offerings(reader, list(set(asked)))
+            found: dict[Triple, Slot] = {}
+            from_day = 0
+            for days in NEXT_STEPS_DAYS:
+                left = [one for triple, one in offerings.items() if triple not in found and one.open]
+                for today in {zones.today(one.now, one.zone) for one in left}:
+                    some = [one for one in left if zones.today(one.now, one.zone) == today]
+                    first, last = today + timedelta(days=from_day), today + timedelta(days=days)
+                    times = await self._free(reader, some, first, last, 1)
+                    found.update({triple: slots[0] for triple, slots in times.items() if slots})
+                from_day = days + 1
+            return [found.get(one) for one in asked]
+
+    async def states(self, keys: Sequence[SlotKey]) -> list[Slot | None]:
+        """What has become of slots that are named by their ids."""
+        async with answering():
+            reader = self._reader({one.provider_id for one in keys})
+            found = await slot_states.states(
+                reader, self._open_times.known, keys, finer=self._viewer.works_at, binding=self._binding
+            )
+        return [found.get(key) for key in keys]
+
+    async def _free(
+        self, reader: Reader, offerings: list[Offering], first: date, last: date, limit: int
+    ) -> dict[Triple, list[Slot]]:
+        return await self._open_times.free(reader, offerings, first, last, binding=self._binding, limit=limit)
+
+    def _reader(self, provider_keys: set[int]) -> Reader:
+        recent = any(self._recent.include(key) for key in provider_keys)
+        return self._database.primary if self.primary or recent else self._database.replica
+
+
+def _triple(one: Asked) -> Triple:
+    return one.provider_key, one.clinic_key, one.visit_type_key
