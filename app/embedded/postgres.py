@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -18,6 +19,7 @@ USER = "appointments"
 START_SECONDS = 120.0  # recovery of a long log takes its time
 STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
 STOP_BACKENDS = ((signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
+REMOVE_SECONDS = 10.0
 STOP_SETUP = ((signal.SIGKILL, 5.0),)
 LOG_BYTES = 10_000_000
 READY_LINE = 7  # of postmaster.pid
@@ -119,7 +121,7 @@ class Postgres:
         """Made beside its place and moved there when whole: one half made is never taken for a cluster."""
         for half_made in self._folder.glob("postgres.new-*"):
             await end(list(marked("initdb", str(half_made))), STOP_SETUP)
-            shutil.rmtree(half_made, ignore_errors=True)  # its last writer may still be on its way out
+            await until(partial(_removed, half_made), REMOVE_SECONDS)
         if self._cluster.exists():
             if any(self._cluster.iterdir()):
                 raise Refused(f"{self._cluster} holds files but no PostgreSQL: move them away, or set DATA_DIR")
@@ -153,6 +155,11 @@ class Postgres:
         (self._cluster / "postmaster.pid").unlink(missing_ok=True)
         for socket in self._sockets.glob(".s.PGSQL.*"):
             socket.unlink()
+
+
+def _removed(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)  # a child of the ended initdb may still write into it
+    return not folder.exists()
 
 
 def _move(new: Path, place: Path) -> None:
