@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import Enum
 from typing import Final
 
 from adapters.postgres import calendars, changes, clinics
@@ -27,6 +28,14 @@ class Filter:
     last: date
 
 
+class SnapshotReason(Enum):
+    INITIAL = "initial"
+    GAP = "gap"
+    EPOCH_CHANGED = "epoch-changed"
+    SLOW_CONSUMER = "slow-consumer"
+    INVALIDATED = "invalidated"
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """`through`: the last date covered, a whole day, less than asked for where there would be more than 5,000 times."""
@@ -36,6 +45,7 @@ class Snapshot:
     time_zone: str
     through: date
     slots: list[OpenSlot]
+    reason: SnapshotReason = SnapshotReason.INITIAL
 
 
 class Snapshots:

@@ -1,0 +1,244 @@
+"""Patients, their appointments and holds, and what each mutation of them may answer."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import strawberry
+
+from domain import appointments, outcomes
+from domain.access import Role
+from domain.appointments import AppointmentChange, AppointmentStatus
+from domain.outcomes import PolicyRule
+from resolvers import appointments as resolvers
+from resolvers.values import StreamCursor
+from schema.clinics import Clinic, Node, Provider, Slot, VisitType
+from schema.pages import PageInfo
+from schema.presenting import presents
+
+
+@presents(appointments.Patient)
+@strawberry.type(description="Seen by the patient, and by staff of the clinics they are registered at or have visited.")
+class Patient(Node):
+    version: int
+    name: str
+    birth_date: date | None
+    email: str | None
+    phone: str | None = strawberry.field(description="E.164.")
+    appointments = strawberry.field(
+        resolver=resolvers.appointments_of,
+        graphql_type="AppointmentConnection",
+        description="Upcoming: soonest first; past and all: latest first. Staff see those at their own clinics.",
+    )
+
+
+@presents(appointments.AppointmentEvent)
+@strawberry.type(description="One change; append-only. Instants are in the clinic's zone.")
+class AppointmentEvent:
+    at: datetime
+    by: Role
+    change: AppointmentChange
+    version: int
+    status: AppointmentStatus
+    starts_at_before: datetime | None
+    starts_at: datetime
+    reason: str | None
+
+
+@presents(appointments.Appointment)
+@strawberry.type(description="A booked visit. It keeps its id when it is moved.")
+class Appointment(Node):
+    status: AppointmentStatus
+    version: int = strawberry.field(description="Rises by one with every change.")
+    starts_at: datetime = strawberry.field(description="With the offset of the clinic's zone at that instant.")
+    ends_at: datetime = strawberry.field(description="End of the visit itself, buffers excluded.")
+    provider = strawberry.field(resolver=resolvers.provider_of, graphql_type=Provider)
+    clinic = strawberry.field(resolver=resolvers.clinic_of, graphql_type=Clinic)
+    visit_type = strawberry.field(resolver=resolvers.visit_type_of, graphql_type=VisitType)
+    patient = strawberry.field(resolver=resolvers.patient_of, graphql_type=Patient)
+    reason: str | None
+    changeable_until = strawberry.field(
+        resolver=resolvers.changeable_until_of,
+        graphql_type=datetime | None,
+        description="Until then a patient may move or cancel it; null: no more.",
+    )
+    history = strawberry.field(
+        resolver=resolvers.history_of, graphql_type=list[AppointmentEvent], description="Oldest first."
+    )
+
+
+@presents(appointments.Hold)
+@strawberry.type(description="A time kept for its caller for five minutes; extended once, in its last minute.")
+class Hold(Node):
+    slot = strawberry.field(resolver=resolvers.slot_of_hold, graphql_type=Slot)
+    expires_at: datetime = strawberry.field(description="By the database's clock.")
+
+
+@strawberry.type
+class AppointmentEdge:
+    cursor: str
+    node: Appointment
+
+
+@strawberry.type
+class AppointmentConnection:
+    edges: list[AppointmentEdge]
+    page_info: PageInfo
+
+
+@strawberry.type
+class PatientEdge:
+    cursor: str
+    node: Patient
+
+
+@strawberry.type
+class PatientConnection:
+    edges: list[PatientEdge]
+    page_info: PageInfo
+
+
+@strawberry.type(description="Who the token says is asking.")
+class Viewer:
+    role = strawberry.field(resolver=resolvers.viewer_role, graphql_type=Role)
+    patient = strawberry.field(resolver=resolvers.viewer_patient, graphql_type=Patient | None)
+    clinics = strawberry.field(
+        resolver=resolvers.viewer_clinics,
+        graphql_type=list[Clinic],
+        description="Those that staff act for; empty for those who act for all, and for patients.",
+    )
+    holds = strawberry.field(resolver=resolvers.viewer_holds, graphql_type=list[Hold])
+
+
+@strawberry.interface(description="Why something was not done. Nothing has changed.")
+class Refusal:
+    message: str
+
+
+@presents(outcomes.SlotTaken)
+@strawberry.type(description="Somebody else has that time.")
+class SlotTaken(Refusal):
+    alternatives: list[Slot] = strawberry.field(
+        description="Up to 3 free slots at the same clinic, nearest in time first."
+    )
+
+
+@presents(outcomes.PolicyViolation)
+@strawberry.type(description="A rule forbids it; the first that applies is named.")
+class PolicyViolation(Refusal):
+    rule: PolicyRule
+
+
+@presents(outcomes.PatientConflict)
+@strawberry.type(description="The patient is booked at that time already.")
+class PatientConflict(Refusal):
+    appointment: Appointment | None = strawberry.field(description="Null where the viewer may not see it.")
+
+
+@presents(outcomes.VersionConflict)
+@strawberry.type(description="The appointment has changed since it was read.")
+class VersionConflict(Refusal):
+    current: Appointment
+
+
+@presents(outcomes.StaleVersion)
+@strawberry.type(description="The record has changed since it was read.")
+class StaleVersion(Refusal):
+    current_version: int
+
+
+@presents(outcomes.IdempotencyMismatch)
+@strawberry.type(description="The key came with another request before.")
+class IdempotencyMismatch(Refusal):
+    pass
+
+
+@presents(outcomes.InvalidTransition)
+@strawberry.type(description="An appointment in that state cannot become what was asked.")
+class InvalidTransition(Refusal):
+    from_: AppointmentStatus = strawberry.field(name="from")
+    to: AppointmentStatus
+
+
+@presents(outcomes.InvalidInput)
+@strawberry.type(description="A field breaks a rule.")
+class InvalidInput(Refusal):
+    field: str = strawberry.field(description='The first field that breaks a rule, dotted: "hours.2.closes".')
+
+
+@presents(outcomes.NotFound)
+@strawberry.type(description="There is no such thing, or the viewer may not touch it.")
+class NotFound(Refusal):
+    pass
+
+
+@presents(outcomes.SlotHeld)
+@strawberry.type
+class SlotHeld:
+    hold: Hold
+    cursor: StreamCursor
+
+
+@presents(outcomes.HoldReleased)
+@strawberry.type
+class HoldReleased:
+    slot: Slot
+    cursor: StreamCursor
+
+
+@presents(outcomes.AppointmentBooked)
+@strawberry.type
+class AppointmentBooked:
+    appointment: Appointment
+    cursor: StreamCursor
+
+
+@presents(outcomes.AppointmentRescheduled)
+@strawberry.type
+class AppointmentRescheduled:
+    appointment: Appointment
+    cursor: StreamCursor = strawberry.field(description="The new clinic's, where it moved between clinics.")
+
+
+@presents(outcomes.AppointmentCancelled)
+@strawberry.type
+class AppointmentCancelled:
+    appointment: Appointment
+    cursor: StreamCursor
+
+
+@presents(outcomes.AppointmentStatusSet)
+@strawberry.type
+class AppointmentStatusSet:
+    appointment: Appointment
+
+
+HoldSlotResult = Annotated[
+    SlotHeld | SlotTaken | PolicyViolation | IdempotencyMismatch | NotFound, strawberry.union("HoldSlotResult")
+]
+ReleaseHoldResult = Annotated[
+    HoldReleased | IdempotencyMismatch | NotFound,
+    strawberry.union("ReleaseHoldResult", description="NotFound: also expired or used."),
+]
+BookAppointmentResult = Annotated[
+    AppointmentBooked | SlotTaken | PolicyViolation | PatientConflict | IdempotencyMismatch | NotFound,
+    strawberry.union("BookAppointmentResult"),
+]
+RescheduleAppointmentResult = Annotated[
+    AppointmentRescheduled
+    | SlotTaken
+    | PolicyViolation
+    | PatientConflict
+    | VersionConflict
+    | InvalidTransition
+    | IdempotencyMismatch
+    | NotFound,
+    strawberry.union("RescheduleAppointmentResult"),
+]
+CancelAppointmentResult = Annotated[
+    AppointmentCancelled | PolicyViolation | VersionConflict | InvalidTransition | IdempotencyMismatch | NotFound,
+    strawberry.union("CancelAppointmentResult"),
+]
+SetAppointmentStatusResult = Annotated[
+    AppointmentStatusSet | PolicyViolation | VersionConflict | InvalidTransition | IdempotencyMismatch | NotFound,
+    strawberry.union("SetAppointmentStatusResult"),
+]
