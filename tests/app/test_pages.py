@@ -279,6 +279,18 @@ async def test_public_examples_answer_as_they_stand(watched: Watched) -> None:
     watched.assert_clean()
 
 
+async def test_without_given_ids_they_come_from_the_tab_before(watched: Watched) -> None:
+    await watched.page.route("**/dev/examples.json", lambda route: route.fulfill(status=404))
+    page = await explorer(watched)
+    await tab(page, "OpenTimes")
+    await expect_shown(page, ".graphiql-editor-tool", "run tab 1 first")
+    await tab(page, "FindClinics")
+    clinics = (await run(page))["data"]["clinics"]["edges"]
+    await tab(page, "OpenTimes")
+    first = next(node for edge in clinics if (node := edge["node"])["providers"]["edges"])
+    await expect_shown(page, ".graphiql-editor-tool", first["id"])
+
+
 async def test_patient_books_moves_and_cancels_by_pressing_play(watched: Watched) -> None:
     page = await explorer(watched)
     await page.get_by_label("Act as").select_option("patient")

@@ -1,12 +1,19 @@
 // How GraphiQL reaches the API: HTTP for queries and mutations, graphql-transport-ws for subscriptions.
+import { parse } from "graphql";
 import { createClient } from "graphql-ws";
 import { GRAPHQL_URL } from "./places.js";
 import { currentToken } from "./token.js";
 
-function isSubscription(documentAST, operationName) {
-  const operations = documentAST?.definitions.filter((node) => node.kind === "OperationDefinition") ?? [];
-  const chosen = operations.find((node) => node.name?.value === operationName) ?? operations[0];
-  return chosen?.operation === "subscription";
+// GraphiQL names the chosen operation a moment late after a change of tab; where there is only one, that is meant.
+function chosenOperation(query, operationName) {
+  let operations;
+  try {
+    operations = parse(query).definitions.filter(({ kind }) => kind === "OperationDefinition");
+  } catch {
+    return null; // the server says what is wrong with it
+  }
+  const named = operations.find(({ name }) => name && name.value === operationName);
+  return named ?? (operations.length === 1 ? operations[0] : null);
 }
 
 async function post(params, headers) {
@@ -46,9 +53,10 @@ async function* listen(params) {
 }
 
 export function createFetcher(onResult) {
-  return async function fetcher({ query, variables, operationName }, { headers, documentAST } = {}) {
-    const params = { query, variables, operationName: operationName ?? undefined };
-    if (isSubscription(documentAST, operationName)) return listen(params);
+  return async function fetcher({ query, variables, operationName }, { headers } = {}) {
+    const operation = chosenOperation(query, operationName);
+    const params = { query, variables, operationName: operation?.name?.value ?? operationName ?? undefined };
+    if (operation?.operation === "subscription") return listen(params);
     const result = await post(params, headers);
     onResult(result);
     return result;
