@@ -65,9 +65,7 @@ def static_file(request: Request) -> Response:
         "Vary": "Accept-Encoding",
     }
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(
-            packed(name), media_type=media_type(name), headers={**headers, "Content-Encoding": "gzip"}
-        )
+        return Response(packed(name), media_type=media_type(name), headers={**headers, "Content-Encoding": "gzip"})
     return Response((STATIC / name).read_bytes(), media_type=media_type(name), headers=headers)
 
 

@@ -58,9 +58,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    found = [
-        path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))
-    ]
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
     if not found:
         pytest.skip("no Chromium on PATH: pages are not tried in a browser")
     async with async_playwright() as playwright:
@@ -134,9 +132,7 @@ async def test_built_files_are_kept_for_ever_and_packed_once_asked() -> None:
     assert packed.content == plain.content == gzip.decompress(pages.packed(name))
 
 
-@pytest.mark.parametrize(
-    "name", ["manifest.json", "home.html", "nothing.js", "%2e%2e%2fpackage.json", "..%5Cx"]
-)
+@pytest.mark.parametrize("name", ["manifest.json", "home.html", "nothing.js", "%2e%2e%2fpackage.json", "..%5Cx"])
 async def test_only_built_files_are_served(name: str) -> None:
     assert (await get(f"/static/{name}")).status_code == 404
 

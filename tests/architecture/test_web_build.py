@@ -49,13 +49,9 @@ def test_rebuilding_gives_the_same_bytes() -> None:
 
 def test_pages_load_nothing_from_another_host() -> None:
     for page in STATIC.glob("*.html"):
-        assert not re.findall(r"""(?:src|href|action)=["'](?:[a-z]+:)?//""", page.read_text("utf-8")), (
-            page.name
-        )
+        assert not re.findall(r"""(?:src|href|action)=["'](?:[a-z]+:)?//""", page.read_text("utf-8")), page.name
     for sheet in STATIC.glob("*.css"):
-        assert not re.findall(r"""(?:url\(|@import)\s*["']?(?:https?:)?//""", sheet.read_text("utf-8")), (
-            sheet.name
-        )
+        assert not re.findall(r"""(?:url\(|@import)\s*["']?(?:https?:)?//""", sheet.read_text("utf-8")), sheet.name
 
 
 def test_lock_names_no_download_address() -> None:
