@@ -1,0 +1,1 @@
+import{ef as a,ff as b,gf as c,hf as d}from"./chunk.W3C2XX6F.js";import"./chunk.3RTIX63C.js";import"./chunk.Y723TI2E.js";import"./chunk.S47QW7L4.js";export{c as HitTestContext,b as MouseTarget,d as MouseTargetFactory,a as PointerHandlerLastRenderData};
