@@ -26,6 +26,8 @@ from schema.clinics import (
     ProviderConnection,
     VisitType,
 )
+from schema.executor import PlainLeafExecutor
+from schema.operations import Operation
 
 
 def _viewer() -> Viewer:
@@ -101,12 +103,20 @@ class Mutation:
     )
 
 
-def build(**options: object) -> strawberry.Schema:
+class _ProductionOperation(Operation):
+    """Introspection is for staff and admin only (rule 39)."""
+
+    introspection_for_all = False
+
+
+def build(*, production: bool = False) -> strawberry.Schema:
+    """The schema with its executor, limits and error codes."""
     return strawberry.Schema(
         Query,
         Mutation,
-        config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=200),
-        **options,  # type: ignore[arg-type]
+        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=production),
+        extensions=[_ProductionOperation if production else Operation],
+        execution_context_class=PlainLeafExecutor,
     )
 
 

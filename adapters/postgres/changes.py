@@ -68,7 +68,7 @@ SELECT app_now()
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One use of an idempotency key: the operation and the hash of its input are what is compared (rule 14)."""
+    """One use of an idempotency key: the operation and the hash of its input are what is compared (rule 14). "" is ours."""
 
     key: str
     operation: str
@@ -120,7 +120,7 @@ async def record(tx: Connection, change: Change) -> Position | None:
         appointment_version,
         change.patient_key,
         change.viewer.subject,
-        change.request.key,
+        change.request.key or None,
         change.request.operation,
         change.request.digest,
         change.outcome,

@@ -1,0 +1,154 @@
+"""What every operation passes: parse and validation once per text, limits, and errors that carry a code and no internals."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
+    parse,
+    specified_rules,
+    validate,
+)
+from strawberry.extensions import SchemaExtension
+
+from domain.access import AccessDenied
+from domain.faults import BadInput, Forbidden, RequestInProgress, Unavailable
+from schema import limits
+from schema.limits import LimitExceeded, Limits
+
+DOCUMENTS_MAX: Final = 1000
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A text as it was understood: a document, or why not."""
+
+    document: DocumentNode | None
+    errors: list[GraphQLError]
+
+
+class Documents:
+    """Texts that were seen before need neither parsing nor validation again. Bounded, the longest unused go first."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, bool, bool], Known] = OrderedDict()
+
+    def understood(self, schema: GraphQLSchema, text: str, allowed: Limits, *, introspection: bool) -> Known:
+        key = (text, allowed is limits.STAFF, introspection)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = _understand(schema, text, allowed, introspection)
+            if len(self._known) > DOCUMENTS_MAX:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(key)
+        return known
+
+
+def _understand(schema: GraphQLSchema, text: str, allowed: Limits, introspection: bool) -> Known:
+    if len(text) > allowed.characters:
+        return Known(None, [LimitExceeded(f"At most {allowed.characters} characters.")])
+    try:
+        document = parse(text, max_lexical_tokens=allowed.tokens)
+    except RecursionError:
+        return Known(None, [LimitExceeded("Nested too deeply.")])
+    except GraphQLError as error:
+        if "tokens" in error.message:
+            return Known(None, [LimitExceeded(f"At most {allowed.tokens} tokens.")])
+        return Known(None, [_with_code(error, "GRAPHQL_PARSE_FAILED")])
+    too_much = limits.shape(document, allowed)
+    if too_much is not None:
+        return Known(document, [too_much])
+    rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+    found = validate(schema, document, rules, max_errors=20)
+    return Known(document, [_with_code(error, "GRAPHQL_VALIDATION_FAILED") for error in found])
+
+
+DOCUMENTS: Final = Documents()
+
+
+class Operation(SchemaExtension):
+    """One operation: understood from the cache, held to its limits, its errors coded."""
+
+    introspection_for_all = True
+    _known: Known
+
+    def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
+        staff = context.context.viewer.is_staff
+        known = DOCUMENTS.understood(
+            context.schema._schema,
+            context.query or "",
+            limits.STAFF if staff else limits.PUBLIC,
+            introspection=staff or self.introspection_for_all,
+        )
+        if known.document is None:
+            raise known.errors[0]
+        context.graphql_document = known.document
+        self._known = known
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        known = self._known
+        errors = known.errors
+        if not errors and known.document is not None:
+            allowed = limits.STAFF if context.context.viewer.is_staff else limits.PUBLIC
+            asked = limits.cost(context.schema._schema, known.document, context.operation_name, context.variables or {})
+            if asked > allowed.cost:
+                errors = [LimitExceeded(f"The answer may hold {asked} objects; at most {allowed.cost} are given.")]
+        context.pre_execution_errors = errors
+        yield
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        result: Any = self.execution_context.result
+        if isinstance(result, ExecutionResult) and result.errors:
+            result.errors = [coded(error) for error in result.errors]
+
+
+def coded(error: GraphQLError) -> GraphQLError:
+    """The error as clients may see it: a stable code, and no message of our own internals."""
+    if error.extensions and "code" in error.extensions:
+        return error
+    cause = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    if cause is None or isinstance(cause, GraphQLError):
+        return _with_code(error, "BAD_USER_INPUT")
+    if isinstance(cause, BadInput):
+        return _told(error, cause.message, "BAD_USER_INPUT", field=cause.field)
+    for kind, code, message in _CAUSES:
+        if isinstance(cause, kind):
+            return _told(error, message, getattr(cause, "code", code))
+    log.error("operation failed", path=error.path, exc_info=cause)
+    return _told(error, "Something went wrong here. It has been noted.", "INTERNAL")
+
+
+_CAUSES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
+    (AccessDenied, "FORBIDDEN", "You may not do this."),
+    (Forbidden, "FORBIDDEN", "This is not one of your clinics."),
+    (RequestInProgress, "REQUEST_IN_PROGRESS", "The same request is being carried out. Ask again with the same key."),
+    (Unavailable, "UNAVAILABLE", "This can't be answered just now. Ask again with the same key."),
+    (TimeoutError, "TIMEOUT", "This took too long."),
+)
+
+
+def _with_code(error: GraphQLError, code: str) -> GraphQLError:
+    error.extensions = {**(error.extensions or {}), "code": code}
+    return error
+
+
+def _told(error: GraphQLError, message: str, code: str, **more: str) -> GraphQLError:
+    return GraphQLError(
+        message, nodes=error.nodes, source=error.source, positions=error.positions, path=error.path,
+        extensions={"code": code, **more},
+    )  # fmt: skip
