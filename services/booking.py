@@ -295,8 +295,7 @@ async def end_meeting(tx: Connection, granted: Granted) -> None:
 
 def told(facts: Facts, granted: Granted) -> list[Told]:
     """One event for each clinic whose calendar shows the resource."""
-    opened = [(one.starts, one.ends) for one in granted.expired]
-    payload = claims.payload(opened, [claims.span(granted.from_at, granted.to_at)])
+    payload = claims.payload(granted.opened, [claims.span(granted.from_at, granted.to_at)])
     return changes.told_to(granted.resource_key, facts.told_clinics, payload)
 
 

@@ -274,7 +274,7 @@ class Changing:
         if not await appointments.move(tx, before, after, viewer, locked.now):
             raise RolledBack(PatientConflict(None))
         await end_meeting(tx, granted)
-        opened = [(one.starts, one.ends) for one in granted.expired]
+        opened = granted.opened
         closed = [claims.span(granted.from_at, granted.to_at)]
         if old_resource == granted.resource_key:
             opened.append((starts, ends))

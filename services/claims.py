@@ -38,6 +38,19 @@ class Granted:
     own: Meeting | None
     expired: list[Meeting] = field(default_factory=list)
 
+    @property
+    def keeps_own(self) -> bool:
+        """Whether the own hold's time is what is wanted now: the visit type may have been changed since it was taken."""
+        return self.own is not None and (self.own.starts, self.own.ends) == span(self.from_at, self.to_at)
+
+    @property
+    def opened(self) -> list[tuple[int, int]]:
+        """What this claim gives up: expired holds that it takes over, and an own hold of another length."""
+        given_up = [(one.starts, one.ends) for one in self.expired]
+        if self.own is not None and not self.keeps_own:
+            given_up.append((self.own.starts, self.own.ends))
+        return given_up
+
     def claim(self, *, expires_at: datetime | None = None, appointment_key: int | None = None) -> Claim:
         return Claim(self.resource_key, self.from_at, self.to_at, self.lane, expires_at, appointment_key)
 
@@ -148,7 +161,9 @@ async def write(
 ) -> int | None:
     """Takes the time: the own hold changes owner, or a new claim is made. The owner's key, or None where the guard refused."""
     gone = [one.key for one in granted.expired] + release
-    if granted.own is not None and expires_at is None:
+    if granted.own is not None and not granted.keeps_own:
+        gone.append(granted.own.key)
+    elif granted.own is not None and expires_at is None:
         confirm = Confirmation(granted.own.key, appointment_key)
         return (await allocations.occupy(tx, release=gone, confirm=confirm))[0]
     claim = granted.claim(expires_at=expires_at, appointment_key=appointment_key)

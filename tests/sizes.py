@@ -1,0 +1,24 @@
+"""How much the proofs try: little in `make test`, all of it in `make prove` (PROVE=1). The code is the same."""
+
+import os
+from typing import Final
+
+FULL: Final = os.environ.get("PROVE") == "1"
+
+
+def _size(small: int, full: int) -> int:
+    return full if FULL else small
+
+
+ZONES_EVERY_YEAR: Final = _size(0, 1)  # every zone with every year, not only those of the spread
+CALENDAR_EXAMPLES: Final = _size(60, 2000)
+RACE_CALLERS: Final = 200
+RACE_ROUNDS: Final = _size(1, 20)
+SWAP_ROUNDS: Final = _size(8, 200)
+MODEL_EXAMPLES: Final = _size(6, 120)
+MODEL_STEPS: Final = _size(25, 60)
+ACTORS: Final = _size(8, 16)
+ACTIONS_EACH: Final = _size(40, 300)
+ACTOR_ROUNDS: Final = _size(1, 6)
+KILLS_OF_POSTGRES: Final = _size(2, 20)
+KILLS_OF_BOOKER: Final = _size(2, 20)
