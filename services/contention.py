@@ -6,7 +6,7 @@ it costs latency; the constraint in the database decides.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, Protocol
@@ -21,12 +21,7 @@ KEYS_MAX: Final = 50_000
 class SlotLock(Protocol):
     """A lock across processes. Entering never fails: without a lock one simply goes on."""
 
-    def held(self, name: str, wait_seconds: float) -> "AsyncContext": ...
-
-
-class AsyncContext(Protocol):
-    async def __aenter__(self) -> object: ...
-    async def __aexit__(self, *_: object) -> bool | None: ...
+    def held(self, name: str, wait_seconds: float) -> AbstractAsyncContextManager[None]: ...
 
 
 @dataclass(slots=True)

@@ -62,6 +62,12 @@ INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
 SELECT (SELECT app_now()), $1, $2, patient_id, $3, NULL, $4 FROM unnest($5::bigint[]) AS patient_id
 """
 
+FORGET_KEYS = """
+DELETE FROM idempotency WHERE (caller, key) IN (
+    SELECT caller, key FROM idempotency WHERE at < (SELECT app_now()) - interval '48 hours' ORDER BY at LIMIT $1
+    FOR UPDATE SKIP LOCKED)
+"""
+
 NOW = """
 SELECT app_now()
 """
@@ -157,6 +163,12 @@ async def of_version(reader: Reader, resource_key: int, version: int, clinic_key
 async def audit_reads(reader: Reader, viewer: Viewer, operation: str, patient_keys: Sequence[int]) -> None:
     """One row per patient whose data an operation read (rule 22)."""
     await reader.execute(AUDIT_READS, viewer.subject, viewer.role.value, operation, viewer.request_id, patient_keys)
+
+
+async def forget_keys(tx: Connection, limit: int) -> int:
+    """Removes keys that are older than 48 hours; answers how many."""
+    done: str = await tx.execute(FORGET_KEYS, limit)
+    return int(done.rpartition(" ")[2])
 
 
 async def now(reader: Reader) -> datetime:

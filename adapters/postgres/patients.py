@@ -1,6 +1,7 @@
 """Interim until the staff branch lands."""
 
 from collections.abc import Sequence
+
 from adapters.postgres.database import Reader
 from domain.access import Viewer
 from domain.appointments import Patient

@@ -9,6 +9,11 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 
+try:
+    import uvloop
+except ImportError:  # Windows has none.
+    uvloop = None
+
 from adapters.postgres.migrations import MigrationRefused
 from app.refusal import Refused
 
@@ -20,7 +25,8 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: what was started is stopped
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop else None) as runner:
+            return runner.run(work)
     except MigrationRefused as error:
         raise Refused(str(error)) from error
     except asyncpg.UndefinedTableError as error:

@@ -1,0 +1,37 @@
+"""Where worked examples begin: a patient and providers whom newcomers take. In development only."""
+
+from adapters.postgres.calendars import Triple
+from adapters.postgres.database import Reader
+
+FIRST_PATIENT = """
+SELECT min(id) FROM patients
+"""
+
+PATIENTS = """
+SELECT id FROM patients ORDER BY id LIMIT $1
+"""
+
+CANDIDATES = """
+SELECT w.provider_id, w.clinic_id, min(o.visit_type_id) AS visit_type_id
+FROM (SELECT id FROM clinics WHERE active ORDER BY lower(name), id LIMIT 5) AS c
+JOIN provider_clinics AS w ON w.clinic_id = c.id
+JOIN providers AS p ON p.id = w.provider_id AND p.active AND p.accepting_new_patients
+JOIN provider_visit_types AS o ON o.provider_id = p.id
+GROUP BY w.provider_id, w.clinic_id ORDER BY w.clinic_id, w.provider_id LIMIT 40
+"""
+
+
+async def first_patient(reader: Reader) -> int | None:
+    found: int | None = await reader.fetchval(FIRST_PATIENT)
+    return found
+
+
+async def patients(reader: Reader, limit: int) -> list[int]:
+    """The first patients by key."""
+    return [row["id"] for row in await reader.fetch(PATIENTS, limit)]
+
+
+async def candidates(reader: Reader) -> list[Triple]:
+    """Offerings at the first clinics by name."""
+    rows = await reader.fetch(CANDIDATES)
+    return [(row["provider_id"], row["clinic_id"], row["visit_type_id"]) for row in rows]

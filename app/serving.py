@@ -1,0 +1,203 @@
+"""Starting and stopping: the API, the worker, and both with everything they need."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+import uvicorn
+
+from adapters.postgres import examples, migrations
+from adapters.postgres.database import pool
+from app.auth import development_key, development_token
+from app.embedded import Addresses, reached, servers
+from app.refusal import Refused
+from app.settings import Settings, load_settings
+from app.web import State, application
+from app.wiring import Product, product, tune_memory
+from app.workers import sweeper
+from domain import ids
+from schema import root
+
+log = structlog.get_logger()
+
+
+async def run() -> None:
+    """Everything, in the foreground."""
+    settings = load_settings()
+    async with servers(settings) as addresses:
+        await migrations.migrate(addresses.database_url)
+        await _demo(settings, addresses)
+        await _serve(settings, addresses, working=True, greeting=True)
+
+
+async def serve() -> None:
+    """The API against a database that is migrated already."""
+    settings = load_settings()
+    async with servers(settings) as addresses:
+        missing = await migrations.pending(addresses.database_url)
+        if missing:
+            raise Refused(f"the schema lacks {', '.join(missing)}: run `appointments migrate` first")
+        await _serve(settings, addresses, working=True, greeting=False)
+
+
+async def work() -> None:
+    """Until it is stopped."""
+    settings = load_settings()
+    async with servers(settings) as addresses, product(settings, addresses) as built:
+        log.info("working")
+        async with _stopping() as stop, _worker(built):
+            await stop.wait()
+
+
+async def tokens(role: str, patients: list[str], clinics: list[str], subject: str | None, expires: int) -> list[str]:
+    """Development tokens (rule 45). Raises Refused for ids that are none and for a patient token without any patient."""
+    settings = load_settings()
+    development_key(settings)
+    if expires == 0 or abs(expires) > 10 * 365 * 86_400:
+        raise Refused("--expires takes seconds, up to ten years")
+    for given, kind, what in ((patients, ids.PATIENT, "patient"), (clinics, ids.CLINIC, "clinic")):
+        for one in given:
+            if ids.key(one, kind) is None:
+                raise Refused(f"{one!r} is no {what} id")
+    if role != "patient":
+        if patients:
+            raise Refused("--patient goes with --role patient")
+        return [development_token(settings, role=role, clinics=clinics, subject=subject, expires_seconds=expires)]
+    patients = patients or [await _first_patient(settings)]
+    return [
+        development_token(settings, role=role, patient=one, subject=subject, expires_seconds=expires)
+        for one in patients
+    ]
+
+
+async def _first_patient(settings: Settings) -> str:
+    async with reached(settings, redis=False) as addresses:
+        reader = await pool(addresses.database_url, size=1)
+        try:
+            key = await examples.first_patient(reader)
+        finally:
+            await reader.close()
+    if key is None:
+        raise Refused("there is no patient yet; name one with --patient")
+    return ids.node(ids.PATIENT, key)
+
+
+async def _demo(settings: Settings, addresses: Addresses) -> None:
+    if settings.production or not settings.demo_clinics:
+        return
+    from app.commands.demo import fill_if_empty  # noqa: PLC0415 (names and lists that only a first run needs)
+
+    await fill_if_empty(addresses.database_url, settings.demo_clinics)
+
+
+async def _serve(settings: Settings, addresses: Addresses, *, working: bool, greeting: bool) -> None:
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    async with product(settings, addresses) as built:
+        state = State()
+        app = application(built, root.build(production=settings.production), state=state)
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            log_level="warning",
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=int(settings.drain_seconds),
+            backlog=4096,
+            date_header=False,
+            server_header=False,
+            lifespan="off",
+        )
+        server = uvicorn.Server(config)
+        if greeting:
+            await _greet(built, f"http://{host}:{port}")
+        async with _stopping() as stop, _worker(built) if working else _nothing():
+            await _started(server, listening)
+            tune_memory()
+            state.ready = True
+            print(f"Ready: http://{host}:{port}", flush=True)  # noqa: T201 (what people and scripts wait for)
+            await _until_stopped(server, stop)
+            state.ready, state.why = False, "draining"
+            await server.shutdown(sockets=[listening])
+
+
+async def _started(server: uvicorn.Server, listening: socket.socket) -> None:
+    """uvicorn without its own signal handlers: who started it also stops what it needs."""
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup(sockets=[listening])
+
+
+async def _until_stopped(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    serving, stopped = asyncio.create_task(server.main_loop()), asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    stopped.cancel()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket. Raises Refused where somebody else has the port."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise Refused(f"cannot listen on {settings.host}:{settings.port}: {error.strerror} (set PORT)") from None
+    listening.listen(4096)
+    listening.setblocking(False)
+    return listening
+
+
+@asynccontextmanager
+async def _stopping() -> AsyncIterator[asyncio.Event]:
+    """Set by SIGINT or SIGTERM."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    try:
+        yield stop
+    finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(name)
+
+
+@asynccontextmanager
+async def _worker(built: Product) -> AsyncIterator[None]:
+    task = asyncio.create_task(sweeper.sweep(built.sweeping))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+async def _greet(built: Product, url: str) -> None:
+    """The links, and in development a token per role."""
+    lines = [
+        "",
+        f"  Start page       {url}/",
+        f"  GraphiQL         {url}/graphql",
+        f"  Schema           {url}/schema.graphql",
+        f"  Health, metrics  {url}/readyz  {url}/metrics",
+    ]
+    if not built.settings.production:
+        patient = await examples.first_patient(built.database.primary)
+        lines += ["", "  Tokens for development (Authorization: Bearer …), one week:"]
+        if patient is not None:
+            token = development_token(built.settings, role="patient", patient=ids.node(ids.PATIENT, patient))
+            lines.append(f"  patient  {token}")
+        lines += [f"  {role:<8} {development_token(built.settings, role=role)}" for role in ("staff", "admin")]
+    sys.stdout.write("\n".join([*lines, "", ""]))

@@ -1,0 +1,115 @@
+"""The Starlette application: GraphQL, pages, health and metrics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import strawberry
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.postgres import changes
+from adapters.postgres.database import answering
+from app import examples, pages
+from app.graphql import GraphQLEndpoint
+from app.wiring import Product
+from domain.faults import Unavailable
+
+REQUESTS = Counter("appointments_http_requests_total", "Requests by path and status.", ["path", "status"])
+SECONDS = Histogram(
+    "appointments_http_request_seconds",
+    "Time until an answer began, by path.",
+    ["path"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+
+
+@dataclass(slots=True)
+class State:
+    """Whether requests should come: not while starting, nor while draining."""
+
+    ready: bool = False
+    why: str = "starting"
+
+
+def application(
+    product: Product,
+    schema: strawberry.Schema,
+    lifespan: Callable[[Any], Any] | None = None,
+    state: State | None = None,
+) -> Starlette:
+    """The whole surface outside the command line. `state` is shared with who starts and drains the server."""
+    endpoint = GraphQLEndpoint(schema, product)
+    state = state or State(ready=True)
+    sdl = schema.as_str()
+
+    async def graphql(request: Request) -> Response:
+        return await endpoint(request)
+
+    async def schema_text(_: Request) -> Response:
+        return PlainTextResponse(sdl, headers={"Cache-Control": "public, max-age=300"})
+
+    async def livez(_: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def readyz(_: Request) -> Response:
+        return await _readiness(product, state)
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    routes = [
+        Route("/graphql", graphql, methods=["GET", "POST"]),
+        Route("/schema.graphql", schema_text),
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+        *pages.routes(),
+    ]
+    if not product.settings.production:
+        routes.append(Route("/dev/examples.json", examples.endpoint(product)))
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.add_middleware(Measured)
+    return app
+
+
+async def _readiness(product: Product, state: State) -> Response:
+    if not state.ready:
+        return PlainTextResponse(f"{state.why}\n", status_code=503)
+    try:
+        async with answering():
+            await changes.now(product.database.primary)
+    except Unavailable:
+        return PlainTextResponse("PostgreSQL does not answer\n", status_code=503)
+    return PlainTextResponse("ready\n")
+
+
+class Measured:
+    """Counts requests by path and status. Paths are our own routes, never what a client made up."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"] if scope["path"] in PATHS else "other"
+        status = 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with SECONDS.labels(path).time():
+            await self._app(scope, receive, noted)
+        REQUESTS.labels(path, str(status)).inc()
+
+
+PATHS = frozenset({"/", "/graphql", "/schema.graphql", "/livez", "/readyz", "/metrics"})

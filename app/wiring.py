@@ -1,0 +1,99 @@
+"""Opens everything, builds the services, closes everything. The only place that knows all parts."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from adapters.postgres import database as postgres
+from adapters.postgres.calendars import KnownSchedules
+from adapters.postgres.database import Database
+from adapters.postgres.open_times import OpenTimes
+from adapters.redis import connection as redis_connection
+from adapters.redis.calendars import CalendarCache
+from adapters.redis.locks import SlotLocks
+from app.auth import Tokens
+from app.embedded import Addresses
+from app.settings import Settings
+from dataloaders.availability import Snapshots
+from dataloaders.calendars import CachedCalendars, RecentWrites
+from dataloaders.loaders import Loaders
+from dataloaders.pages import Pages
+from domain.access import Viewer
+from resolvers.context import Context, Services
+from services.alternatives import Alternatives
+from services.booking import Booking, Desk
+from services.changing import Changing
+from services.contention import Shield
+from services.sweeping import Sweeping
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The running product, without its server."""
+
+    settings: Settings
+    database: Database
+    tokens: Tokens
+    open_times: OpenTimes
+    snapshots: Snapshots
+    recent: RecentWrites
+    services: Services
+    sweeping: Sweeping
+
+    def context(self, viewer: Viewer) -> Context:
+        """For one operation: nothing in it outlives or is shared with another."""
+        loaders = Loaders(self.database, self.open_times, self.recent, viewer)
+        pages = Pages(self.database, viewer, loaders)
+        return Context(viewer, loaders, pages, self.snapshots, self.services)
+
+
+@asynccontextmanager
+async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Product]:
+    size = settings.database_connections
+    primary = await postgres.pool(addresses.database_url, size=size, production=settings.production)
+    replica = None
+    if addresses.database_replica_url:
+        replica = await postgres.pool(addresses.database_replica_url, size=size, production=settings.production)
+    database = Database(primary, replica)
+    redis = None
+    if addresses.redis_url:
+        redis = redis_connection.client(addresses.redis_url, cluster=settings.redis_cluster)
+    try:
+        yield _built(settings, database, redis)
+    finally:
+        await database.close()
+        if redis is not None:
+            with suppress(RedisError, OSError, asyncio.TimeoutError):
+                await redis.aclose()
+
+
+def _built(settings: Settings, database: Database, redis: Any) -> Product:
+    known, recent = KnownSchedules(), RecentWrites()
+    cache = CalendarCache(redis) if redis is not None and settings.cache else None
+    lock = None
+    if redis is not None and settings.booking_lock != "off":
+        lock = SlotLocks(redis, lying=settings.booking_lock == "always")
+    straight = OpenTimes(known)
+    desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note)
+    return Product(
+        settings=settings,
+        database=database,
+        tokens=Tokens(settings),
+        open_times=OpenTimes(known, CachedCalendars(cache)),
+        snapshots=Snapshots(database, OpenTimes(known, CachedCalendars(cache, exact=True))),
+        recent=recent,
+        services=Services(Booking(desk), Changing(desk)),
+        sweeping=Sweeping(desk),
+    )
+
+
+def tune_memory() -> None:
+    """What is there after start stays; new garbage is looked for seldom (performance: the collector is the hidden limit)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

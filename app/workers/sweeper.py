@@ -1,0 +1,29 @@
+"""The loop that ends expired holds within a second and forgets old idempotency keys."""
+
+import asyncio
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from domain.faults import RequestInProgress, Unavailable
+from services.sweeping import Sweeping
+
+EVERY_SECONDS: Final = 0.5
+FORGET_EVERY_SECONDS: Final = 60.0
+BACK_OFF_SECONDS: Final = 2.0
+log = structlog.get_logger()
+
+
+async def sweep(sweeping: Sweeping) -> None:
+    """Runs until it is cancelled. PostgreSQL being away is waited out."""
+    forgotten_at = monotonic()
+    while True:
+        try:
+            await sweeping.expire_holds()
+            if monotonic() - forgotten_at > FORGET_EVERY_SECONDS and not await sweeping.forget_keys():
+                forgotten_at = monotonic()
+            await asyncio.sleep(EVERY_SECONDS)
+        except (Unavailable, RequestInProgress) as fault:
+            log.warning("sweeper waits", reason=str(fault))
+            await asyncio.sleep(BACK_OFF_SECONDS)
