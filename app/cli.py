@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.commands import database, settings
+from app.commands import database, demo, settings
 from app.refusal import Refused
 
 cli = typer.Typer(
@@ -14,7 +14,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (database, settings):
+for part in (database, demo, settings):
     cli.add_typer(part.commands)  # without a name: its commands stand beside the others
 
 
