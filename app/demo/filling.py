@@ -15,7 +15,7 @@ from app.demo import clinics as demo_clinics
 from app.demo.histories import histories
 from app.demo.providers import DemoProvider, staff
 from app.demo.visit_types import VISIT_TYPES
-from app.demo.visits import DAYS_AFTER, DAYS_BEFORE, DemoPatient, Diary, Visit
+from app.demo.visits import DAYS_AFTER, DAYS_BEFORE, DemoPatient, Diary, Visit, booked_kinds
 from app.refusal import Refused
 from domain import zones
 from domain.clinics import VisitType
@@ -120,7 +120,14 @@ class Filling:
         posts: list[list[Post]] = []
         for number in range(self._count):
             random = Random(f"{self._seed}:staff:{number}")
-            made = staff(random, number, self._sister(number), self._summary.providers, self._today)
+            made = staff(
+                random,
+                number,
+                self._sister(number),
+                self._summary.providers,
+                self._today,
+                self._clinics[number]["country"],
+            )
             self._summary.providers += len(made)
             posts.append(await self._employ(made, self._clinics[number]["time_zone"]))
         return posts
@@ -185,7 +192,8 @@ class Filling:
     def _visits(self, random: Random, post: Post) -> Iterator[Visit]:
         first, last = self._today - timedelta(days=DAYS_BEFORE), self._today + timedelta(days=DAYS_AFTER)
         diary = Diary(post.key, zones.named(post.zone), first, last)
-        kinds = {self._visit_type_keys.index(key): self._visit_types[key] for key in post.visit_type_keys}
+        numbers = [self._visit_type_keys.index(key) for key in post.visit_type_keys]
+        kinds = {number: self._visit_types[self._visit_type_keys[number]] for number in booked_kinds(random, numbers)}
         for schedule in post.schedules:
             patients = self._patients[schedule.clinic_key]
             yield from diary.fill(random, schedule.clinic_key, schedule, kinds, patients, self._today)

@@ -48,6 +48,7 @@ SPECIALTIES: Final = (
     ("Audiologist", (NEW, FOLLOW_UP), 2),
 )
 LANGUAGES: Final = ("es", "zh", "vi", "tl", "ar", "fr", "ko", "pt-BR", "hi", "ru", "haw", "de", "ja", "ht", "ase")
+SPOKEN: Final = {"IN": ("hi", "mr", "en"), "NP": ("ne", "en"), "MA": ("ar", "fr")}
 
 # Sessions of a day in minutes of the wall clock, lunch between them, and how many of a hundred keep each.
 DAYS: Final = (
@@ -87,14 +88,16 @@ class DemoProvider:
         }
 
 
-def staff(random: Random, clinic: int, sister: int | None, first_number: int, today: date) -> list[DemoProvider]:
+def staff(
+    random: Random, clinic: int, sister: int | None, first_number: int, today: date, country: str
+) -> list[DemoProvider]:
     """Those of one clinic. The first is in primary care; one in eight also works at the `sister`, on other weekdays."""
     closed = today + timedelta(days=random.randrange(4, 60)) if random.random() < 0.3 else None
     found = []
     for place in range(random.choice((5, 6, 6, 6, 7))):
         specialty, offered, _ = _weighted(random, PRIMARY_CARE if place == 0 else SPECIALTIES)
         clinics = [clinic] if sister is None or random.random() > 0.125 else [clinic, sister]
-        weekdays = _weekdays(random, 4 if place == 0 else random.choice((2, 2, 3, 3)) + len(clinics) - 1)
+        weekdays = _weekdays(random, 4 if place == 0 else random.choice((2, 2, 2, 3)) + len(clinics) - 1)
         shares = [weekdays] if len(clinics) == 1 else [weekdays[:-2] or weekdays[:1], weekdays[-2:]]
         found.append(
             DemoProvider(
@@ -103,7 +106,7 @@ def staff(random: Random, clinic: int, sister: int | None, first_number: int, to
                 [specialty, "Geriatric Medicine"]
                 if specialty == "Internal Medicine" and random.random() < 0.2
                 else [specialty],
-                ["en", *random.sample(LANGUAGES, random.choice((0, 0, 0, 1, 1, 2)))],
+                _languages(random, country),
                 random.random() > 0.15,
                 clinics,
                 offered,
@@ -111,6 +114,11 @@ def staff(random: Random, clinic: int, sister: int | None, first_number: int, to
             )
         )
     return found
+
+
+def _languages(random: Random, country: str) -> list[str]:
+    spoken = [*SPOKEN.get(country, ("en",)), *random.sample(LANGUAGES, random.choice((0, 0, 0, 1, 1, 2)))]
+    return list(dict.fromkeys(spoken))
 
 
 def _weekdays(random: Random, count: int) -> list[int]:

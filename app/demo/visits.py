@@ -50,8 +50,8 @@ class Visit:
 def fullness(ahead: int) -> float:
     """Share of the open time of a day that is booked, so many days from today."""
     if ahead < 0:
-        return 0.2
-    return next(share for until, share in ((2, 0.5), (6, 0.3), (13, 0.12), (99, 0.04)) if ahead <= until)
+        return 0.17
+    return next(share for until, share in ((2, 0.5), (6, 0.25), (13, 0.1), (99, 0.03)) if ahead <= until)
 
 
 def smear(plane: int, ticks: int) -> int:
@@ -134,6 +134,12 @@ class Diary:
             self._busy |= ((1 << (before + after)) - 1) << (begin + start - before)
             taken += before + after
             yield kind, self._base + begin + start
+
+
+def booked_kinds(random: Random, offered: list[int]) -> list[int]:
+    """Three of what a provider offers, those most asked for above all; more would only take longer to plan."""
+    drawn = sorted(offered, key=lambda kind: random.random() ** (1 / WEIGHTS[kind]))
+    return sorted(drawn[-3:])
 
 
 def around(visit_type: VisitType) -> tuple[int, int]:
