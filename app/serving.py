@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 import uvicorn
 
-from adapters.postgres import examples, migrations
-from adapters.postgres.database import pool
+from adapters.postgres import bulk, examples, migrations
+from adapters.postgres.database import Database, pool
 from app.auth import development_key, development_token
 from app.embedded import Addresses, reached, servers
 from app.refusal import Refused
@@ -87,11 +87,19 @@ async def _first_patient(settings: Settings) -> str:
 
 
 async def _demo(settings: Settings, addresses: Addresses) -> None:
+    """Demo data, if the database is empty."""
     if settings.production or not settings.demo_clinics:
         return
-    from app.commands.demo import fill_if_empty  # noqa: PLC0415 (names and lists that only a first run needs)
+    from app.commands.bar import bar  # noqa: PLC0415 (what only a first run needs)
+    from app.demo import fill  # noqa: PLC0415
 
-    await fill_if_empty(addresses.database_url, settings.demo_clinics)
+    database = Database(await pool(addresses.database_url, size=4))
+    try:
+        if await bulk.is_empty(database.primary):
+            with bar("demo data") as progress:
+                await fill(database, clinics=settings.demo_clinics, progress=progress)
+    finally:
+        await database.close()
 
 
 async def _serve(settings: Settings, addresses: Addresses, *, working: bool, greeting: bool) -> None:
