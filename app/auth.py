@@ -20,7 +20,7 @@ from app.settings import Settings
 from domain import ids
 from domain.access import ANONYMOUS, Role, Viewer
 
-ALGORITHMS: Final = ["EdDSA", "RS256", "ES256"]
+ALGORITHMS: Final = ["Ed25519", "EdDSA", "RS256", "ES256"]
 KNOWN_MAX: Final = 10_000
 KEYS_FRESH_SECONDS: Final = 600
 KEYS_RETRY_SECONDS: Final = 10
@@ -199,4 +199,4 @@ def development_token(
         claims |= {"sub": subject or f"demo-{role}"}
     if role == "staff":
         claims["clinics"] = list(clinics) if clinics else "*"
-    return jwt.encode({"alg": "EdDSA"}, claims, key, algorithms=ALGORITHMS)
+    return jwt.encode({"alg": "Ed25519"}, claims, key, algorithms=ALGORITHMS)

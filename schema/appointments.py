@@ -16,8 +16,8 @@ from schema.pages import PageInfo
 from schema.presenting import presents
 
 
-@presents(appointments.Patient)
 @strawberry.type(description="Seen by the patient, and by staff of the clinics they are registered at or have visited.")
+@presents(appointments.Patient)
 class Patient(Node):
     version: int
     name: str
@@ -31,8 +31,8 @@ class Patient(Node):
     )
 
 
-@presents(appointments.AppointmentEvent)
 @strawberry.type(description="One change; append-only. Instants are in the clinic's zone.")
+@presents(appointments.AppointmentEvent)
 class AppointmentEvent:
     at: datetime
     by: Role
@@ -44,8 +44,8 @@ class AppointmentEvent:
     reason: str | None
 
 
-@presents(appointments.Appointment)
 @strawberry.type(description="A booked visit. It keeps its id when it is moved.")
+@presents(appointments.Appointment)
 class Appointment(Node):
     status: AppointmentStatus
     version: int = strawberry.field(description="Rises by one with every change.")
@@ -66,8 +66,8 @@ class Appointment(Node):
     )
 
 
-@presents(appointments.Hold)
 @strawberry.type(description="A time kept for its caller for five minutes; extended once, in its last minute.")
+@presents(appointments.Hold)
 class Hold(Node):
     slot = strawberry.field(resolver=resolvers.slot_of_hold, graphql_type=Slot)
     expires_at: datetime = strawberry.field(description="By the database's clock.")
@@ -114,100 +114,100 @@ class Refusal:
     message: str
 
 
-@presents(outcomes.SlotTaken)
 @strawberry.type(description="Somebody else has that time.")
+@presents(outcomes.SlotTaken)
 class SlotTaken(Refusal):
     alternatives: list[Slot] = strawberry.field(
         description="Up to 3 free slots at the same clinic, nearest in time first."
     )
 
 
-@presents(outcomes.PolicyViolation)
 @strawberry.type(description="A rule forbids it; the first that applies is named.")
+@presents(outcomes.PolicyViolation)
 class PolicyViolation(Refusal):
     rule: PolicyRule
 
 
-@presents(outcomes.PatientConflict)
 @strawberry.type(description="The patient is booked at that time already.")
+@presents(outcomes.PatientConflict)
 class PatientConflict(Refusal):
     appointment: Appointment | None = strawberry.field(description="Null where the viewer may not see it.")
 
 
-@presents(outcomes.VersionConflict)
 @strawberry.type(description="The appointment has changed since it was read.")
+@presents(outcomes.VersionConflict)
 class VersionConflict(Refusal):
     current: Appointment
 
 
-@presents(outcomes.StaleVersion)
 @strawberry.type(description="The record has changed since it was read.")
+@presents(outcomes.StaleVersion)
 class StaleVersion(Refusal):
     current_version: int
 
 
-@presents(outcomes.IdempotencyMismatch)
 @strawberry.type(description="The key came with another request before.")
+@presents(outcomes.IdempotencyMismatch)
 class IdempotencyMismatch(Refusal):
     pass
 
 
-@presents(outcomes.InvalidTransition)
 @strawberry.type(description="An appointment in that state cannot become what was asked.")
+@presents(outcomes.InvalidTransition)
 class InvalidTransition(Refusal):
     from_: AppointmentStatus = strawberry.field(name="from")
     to: AppointmentStatus
 
 
-@presents(outcomes.InvalidInput)
 @strawberry.type(description="A field breaks a rule.")
+@presents(outcomes.InvalidInput)
 class InvalidInput(Refusal):
     field: str = strawberry.field(description='The first field that breaks a rule, dotted: "hours.2.closes".')
 
 
-@presents(outcomes.NotFound)
 @strawberry.type(description="There is no such thing, or the viewer may not touch it.")
+@presents(outcomes.NotFound)
 class NotFound(Refusal):
     pass
 
 
-@presents(outcomes.SlotHeld)
 @strawberry.type
+@presents(outcomes.SlotHeld)
 class SlotHeld:
     hold: Hold
     cursor: StreamCursor
 
 
-@presents(outcomes.HoldReleased)
 @strawberry.type
+@presents(outcomes.HoldReleased)
 class HoldReleased:
     slot: Slot
     cursor: StreamCursor
 
 
-@presents(outcomes.AppointmentBooked)
 @strawberry.type
+@presents(outcomes.AppointmentBooked)
 class AppointmentBooked:
     appointment: Appointment
     cursor: StreamCursor
 
 
-@presents(outcomes.AppointmentRescheduled)
 @strawberry.type
+@presents(outcomes.AppointmentRescheduled)
 class AppointmentRescheduled:
     appointment: Appointment
     cursor: StreamCursor = strawberry.field(description="The new clinic's, where it moved between clinics.")
 
 
-@presents(outcomes.AppointmentCancelled)
 @strawberry.type
+@presents(outcomes.AppointmentCancelled)
 class AppointmentCancelled:
     appointment: Appointment
     cursor: StreamCursor
 
 
-@presents(outcomes.AppointmentStatusSet)
 @strawberry.type
+@presents(outcomes.AppointmentStatusSet)
 class AppointmentStatusSet:
     appointment: Appointment
 

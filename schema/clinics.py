@@ -20,8 +20,8 @@ class Node:
     id: strawberry.ID
 
 
-@presents(clinics.Address)
 @strawberry.type
+@presents(clinics.Address)
 class Address:
     lines: list[str]
     city: str
@@ -30,15 +30,15 @@ class Address:
     country: str = strawberry.field(description="ISO 3166-1 alpha-2.")
 
 
-@presents(clinics.GeoPoint)
 @strawberry.type(description="A place on WGS 84, in degrees.")
+@presents(clinics.GeoPoint)
 class GeoPoint:
     latitude: float
     longitude: float
 
 
-@presents(clinics.Clinic)
 @strawberry.type(description="A place of care. All its times are in its own zone.")
+@presents(clinics.Clinic)
 class Clinic(Node):
     version: int = strawberry.field(description="Rises by one with every save.")
     active: bool = strawberry.field(
@@ -61,8 +61,8 @@ class Clinic(Node):
     )
 
 
-@presents(clinics.Provider)
 @strawberry.type(description="A person who gives care, or a pool: a place's shared line of published openings.")
+@presents(clinics.Provider)
 class Provider(Node):
     version: int
     active: bool
@@ -91,8 +91,8 @@ class Provider(Node):
     )
 
 
-@presents(clinics.VisitType)
 @strawberry.type(description="A kind of visit. Minutes throughout.")
+@presents(clinics.VisitType)
 class VisitType(Node):
     version: int
     active: bool
@@ -111,8 +111,8 @@ class VisitType(Node):
     modality: Modality
 
 
-@presents(appointments.Slot)
 @strawberry.type(description="A time of a provider at a clinic for a kind of visit: computed, not stored.")
+@presents(appointments.Slot)
 class Slot(Node):
     provider = strawberry.field(resolver=resolvers.provider_of, graphql_type=Provider)
     clinic = strawberry.field(resolver=resolvers.clinic_of, graphql_type=Clinic)
@@ -130,8 +130,8 @@ class AvailabilityFrame:
     server_time: datetime
 
 
-@presents(appointments.OpenSlot)
 @strawberry.type(description="A free time: no patient, no reason, no state but open.")
+@presents(appointments.OpenSlot)
 class OpenSlot:
     id: strawberry.ID
     provider_id: strawberry.ID
@@ -144,8 +144,8 @@ class OpenSlot:
     )
 
 
-@presents(availability.Snapshot)
 @strawberry.type(description="All open times asked for, as they were at one moment, by the patients' limits.")
+@presents(availability.Snapshot)
 class AvailabilitySnapshot(AvailabilityFrame):
     reason: SnapshotReason
     time_zone: str = strawberry.field(description="The clinic's, IANA name.")

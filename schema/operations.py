@@ -123,18 +123,22 @@ def coded(error: GraphQLError) -> GraphQLError:
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        return _with_code(error, "BAD_USER_INPUT")
+        if not error.path or error.message.startswith("Argument "):
+            return _with_code(error, "BAD_USER_INPUT")
+        cause = error  # The executor found our own answer wrong.
     if isinstance(cause, BadInput):
         return _told(error, cause.message, "BAD_USER_INPUT", field=cause.field)
+    if isinstance(cause, AccessDenied):
+        anonymous = cause.code == "UNAUTHENTICATED"
+        return _told(error, "Sign in first." if anonymous else "You may not do this.", cause.code)
     for kind, code, message in _CAUSES:
         if isinstance(cause, kind):
-            return _told(error, message, getattr(cause, "code", code))
+            return _told(error, message, code)
     log.error("operation failed", path=error.path, exc_info=cause)
     return _told(error, "Something went wrong here. It has been noted.", "INTERNAL")
 
 
 _CAUSES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
-    (AccessDenied, "FORBIDDEN", "You may not do this."),
     (Forbidden, "FORBIDDEN", "This is not one of your clinics."),
     (RequestInProgress, "REQUEST_IN_PROGRESS", "The same request is being carried out. Ask again with the same key."),
     (Unavailable, "UNAVAILABLE", "This can't be answered just now. Ask again with the same key."),

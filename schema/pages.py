@@ -6,8 +6,8 @@ from dataloaders import cursors
 from schema.presenting import presents
 
 
-@presents(cursors.PageInfo)
 @strawberry.type(description="Forward paging only.")
+@presents(cursors.PageInfo)
 class PageInfo:
     has_next_page: bool
     has_previous_page: bool

@@ -12,7 +12,7 @@ import structlog
 try:
     import uvloop
 except ImportError:  # Windows has none.
-    uvloop = None
+    uvloop = None  # type: ignore[assignment]
 
 from adapters.postgres.migrations import MigrationRefused
 from app.refusal import Refused
