@@ -7,6 +7,7 @@ from struct import Struct
 from typing import Final
 
 CHUNK_TICKS: Final = 28 * 288  # Four weeks: what is read, cached and written as one.
+_TICKS_MAX: Final = 25_000_000  # The year 2207, beyond all that can be booked.
 _HEAD = Struct(">QQH")
 _HOLD = Struct(">QQQ")
 
@@ -88,6 +89,9 @@ def loads(raw: bytes) -> Calendar | None:
     if len(raw) < rest or len(raw) - rest > CHUNK_TICKS // 8 or base % CHUNK_TICKS:
         return None
     holds = tuple(Taken(*_HOLD.unpack_from(raw, _HEAD.size + index * _HOLD.size)) for index in range(count))
+    end = base + CHUNK_TICKS
+    if end > _TICKS_MAX or not all(base <= hold.start < hold.end <= end for hold in holds):
+        return None
     return Calendar(version, base, int.from_bytes(raw[rest:], "little"), holds)
 
 

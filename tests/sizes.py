@@ -11,6 +11,7 @@ def _size(small: int, full: int) -> int:
 
 
 ZONES_EVERY_YEAR: Final = _size(0, 1)  # every zone with every year, not only those of the spread
+WALL_MINUTES: Final = _size(15, 5)
 CALENDAR_EXAMPLES: Final = _size(60, 2000)
 RACE_CALLERS: Final = 200
 RACE_ROUNDS: Final = _size(1, 20)

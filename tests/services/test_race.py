@@ -1,6 +1,7 @@
 """Many at once: one winner for each time, every other one told, no error and no deadlock, with and without the Redis lock."""
 
 import asyncio
+import os
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,8 +37,8 @@ async def own_redis() -> AsyncIterator[embedded_redis.Redis]:
     if program is None:
         pytest.skip("there is no redis-server here")
     with tempfile.TemporaryDirectory(prefix="race-") as name:
+        os.chmod(name, 0o711)
         folder = Path(name)
-        folder.chmod(0o711)
         owner = find_owner(folder, [program])
         owner.give(folder / "sockets", 0o700)
         server = embedded_redis.Redis(folder, folder / "sockets", owner, program)
