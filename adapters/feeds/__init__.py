@@ -1,0 +1,1 @@
+"""Files and URLs that are imported, with bounds on time and size."""
