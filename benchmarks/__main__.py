@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.embedded.servers import servers
+from app.embedded import servers
 from app.settings import Settings
 from benchmarks import report
 from benchmarks.contests import CONTESTS, QUICK, Match, Results, Sizes
@@ -73,10 +73,8 @@ async def prepare(rival: Rival, database_url: str) -> None:
 
 
 def main(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="day, page, book, burst, memory; default: all, memory only if not quick")
-    ] = None,
-    quick: Annotated[bool, typer.Option(help="one small round of each, at most a minute")] = False,
+    names: Annotated[list[str] | None, typer.Argument(help="day, page, book, burst, memory; default: all")] = None,
+    quick: Annotated[bool, typer.Option(help="one small round of each but memory, at most a minute")] = False,
     side: Annotated[list[str] | None, typer.Option(help="reference or product alone")] = None,
     output: Annotated[Path | None, typer.Option(help="write the page here")] = None,
 ) -> None:

@@ -140,7 +140,7 @@ async def same_days(match: Match, tries: int = 20) -> None:
             data = await rival.ask(rival.day_document, **rival.day_variables(provider, date))
             (found,) = data.values()
             answers.append([instant(slot["startsAt"]) for slot in found["slots"]])
-        agree(match, f"provider {provider} on {date}", answers)
+        agree(match.rivals, f"provider {provider} on {date}", answers)
 
 
 async def same_pages(match: Match, tries: int = 5) -> None:
@@ -153,14 +153,12 @@ async def same_pages(match: Match, tries: int = 5) -> None:
             data = await rival.ask(rival.page_document, **rival.page_variables(clinic, start, end))
             nodes = [edge["node"] for edge in data["providers"]["edges"]]
             answers.append([(number(n["name"]), [instant(s["startsAt"]) for s in n["slots"]]) for n in nodes])
-        agree(match, f"clinic {clinic}", answers)
+        agree(match.rivals, f"clinic {clinic}", answers)
 
 
-def agree(match: Match, question: str, answers: list[list[Any]]) -> None:
+def agree(rivals: Sequence[Rival], question: str, answers: list[list[Any]]) -> None:
     if not all(answers) or any(answer != answers[0] for answer in answers):
-        said = "\n".join(
-            f"  {rival.name}: {a[:3]} … ({len(a)})" for rival, a in zip(match.rivals, answers, strict=True)
-        )
+        said = "\n".join(f"  {rival.name}: {a[:3]} … ({len(a)})" for rival, a in zip(rivals, answers, strict=True))
         raise SystemExit(f"the sides disagree about {question}:\n{said}")
 
 

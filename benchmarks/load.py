@@ -164,9 +164,7 @@ class Client:
         return Load(**json.loads(self._hear()))
 
     def close(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()  # its input ends, and so does it
         self.folder.cleanup()
 
     def _tell(self, line: str) -> None:
