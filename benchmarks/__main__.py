@@ -6,15 +6,15 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from app.embedded import servers
+from app.embedded import Addresses, servers
 from app.settings import Settings
 from benchmarks import report
 from benchmarks.contests import CONTESTS, QUICK, Match, Results, Sizes
@@ -31,40 +31,46 @@ MEMORY = "memory"
 console = Console(width=None if sys.stdout.isatty() else 200)
 
 
-async def contest(names: Sequence[str], sides: Sequence[str], sizes: Sizes, loads: list[float]) -> Results:
+async def measure(names: Sequence[str], sides: Sequence[str], sizes: Sizes, say: Callable[[str], None]) -> Results:
     results = Results()
-    began = time.monotonic()
-
-    def say(what: str) -> None:
-        loads.append(os.getloadavg()[0])
-        console.print(f"[dim]{time.monotonic() - began:5.0f} s  {what}[/dim]", highlight=False)
-
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        folder = Path(name)
         say("starting PostgreSQL and Redis")
         async with servers(Settings(data_dir=folder / "servers")) as addresses:
-            assert addresses.redis_url
-            population = Population(tomorrow(), sizes.clinics, sizes.providers)
-            rivals = [SIDES[side](population, addresses.database_url, addresses.redis_url, folder) for side in sides]
-            if contests := [CONTESTS[name] for name in names if name in CONTESTS]:
-                say("filling the databases")
-                await asyncio.gather(*(prepare(rival, addresses.database_url) for rival in rivals))
-                say("starting the servers")
-                for rival in rivals:
-                    stack.callback(rival.stop)
-                    await rival.start()
-                client = Client()
-                stack.callback(client.close)
-                redis_url = addresses.redis_url
-                pids = await postmaster(addresses.database_url), await redis_process(redis_url)
-                match = Match(population, rivals, client, redis_url, *pids, sizes, results, say)
-                for run in contests:
-                    await run(match)
+            if any(name in CONTESTS for name in names):
+                await compete(names, sides, sizes, addresses, folder, results, say)
             if MEMORY in names and "product" in sides:
                 say("memory with the demo's clinics")
-                results.memory_mb = await measure_memory(addresses.database_url, addresses.redis_url, folder)
-            stack.close()
+                results.memory_mb = await measure_memory(addresses.database_url, addresses.redis_url or "", folder)
     return results
+
+
+async def compete(
+    names: Sequence[str],
+    sides: Sequence[str],
+    sizes: Sizes,
+    addresses: Addresses,
+    folder: Path,
+    results: Results,
+    say: Callable[[str], None],
+) -> None:
+    database_url, redis_url = addresses.database_url, addresses.redis_url or ""
+    population = Population(tomorrow(), sizes.clinics, sizes.providers)
+    rivals = [SIDES[side](population, database_url, redis_url, folder) for side in sides]
+    say("filling the databases")
+    await asyncio.gather(*(prepare(rival, database_url) for rival in rivals))
+    async with AsyncExitStack() as stack:
+        say("starting the servers")
+        for rival in rivals:
+            stack.push_async_callback(rival.stop)
+            await rival.start()
+        client = Client()
+        stack.callback(client.close)
+        pids = await postmaster(database_url), await redis_process(redis_url)
+        match = Match(population, rivals, client, redis_url, *pids, sizes, results, say)
+        for name in names:
+            if name in CONTESTS:
+                await CONTESTS[name](match)
 
 
 async def prepare(rival: Rival, database_url: str) -> None:
@@ -86,7 +92,12 @@ def main(
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a burst needs a socket for each attempt
     loads: list[float] = []
     began = time.monotonic()
-    results = asyncio.run(contest(wanted, sides, QUICK if quick else Sizes(), loads))
+
+    def say(what: str) -> None:
+        loads.append(os.getloadavg()[0])
+        console.print(f"[dim]{time.monotonic() - began:5.0f} s  {what}[/dim]", highlight=False)
+
+    results = asyncio.run(measure(wanted, sides, QUICK if quick else Sizes(), say))
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     about = report.facts(command, loads, time.monotonic() - began)
     console.print(report.table(results))

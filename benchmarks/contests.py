@@ -32,7 +32,7 @@ class Sizes:
     rounds: int = 3
     days: int = 800
     pages: int = 200
-    warm_up: int = 200
+    warm_up: int = 100
     bookings: int = 1000
     bursts: int = 1
     contested: int = 100
@@ -106,7 +106,7 @@ def page_requests(match: Match, rival: Rival, seed: object) -> list[bytes]:
 
 async def read(match: Match, name: str, make: Callable[[Match, Rival, object], list[bytes]]) -> None:
     for rival in match.rivals:
-        match.measure(rival, make(match, rival, "warm-up"), READERS)
+        match.measure(rival, make(match, rival, "warm-up")[: match.sizes.warm_up], READERS)
     for round_ in range(match.sizes.rounds):
         match.say(f"{name}, round {round_ + 1} of {match.sizes.rounds}")
         for rival in match.in_turns(round_):

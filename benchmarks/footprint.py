@@ -65,4 +65,4 @@ async def measure_memory(database_url: str, redis_url: str, folder: Path) -> flo
         return resident_mb(demo.process.pid)
     finally:
         client.close()
-        demo.stop()
+        await demo.stop()

@@ -85,6 +85,8 @@ class Rival:
             "PORT": str(self.port),
             "DATA_DIR": str(folder / self.name),
         }
+        self.url = f"http://127.0.0.1:{self.port}/graphql"
+        self.http = httpx2.AsyncClient(timeout=30, trust_env=False, verify=False)
         self.process: subprocess.Popen[bytes] | None = None
         self.ids: Ids
 
@@ -114,14 +116,16 @@ class Rival:
             except httpx2.TransportError:
                 if process.poll() is not None or time.monotonic() > deadline:
                     process.kill()
-                    raise SystemExit(f"the {self.name} does not start: see {self.log}") from None
+                    said = self.log.read_text(errors="replace")[-3000:]
+                    raise SystemExit(f"the {self.name} does not start:\n{said}") from None
                 await asyncio.sleep(0.1)
 
     def _begin(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(self.command(), env=self.environment, stdout=log, stderr=log)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        await self.http.aclose()
         if self.process:
             self.process.terminate()
             self.process.wait()
@@ -129,9 +133,8 @@ class Rival:
     async def ask(self, document: str, token: str | None = None, **variables: Any) -> dict[str, Any]:
         """For preparations; what is measured goes through benchmarks.load."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with httpx2.AsyncClient(headers=headers, timeout=30) as client:
-            body = {"query": document, "variables": variables}
-            answer = (await client.post(f"http://127.0.0.1:{self.port}/graphql", json=body)).json()
+        body = {"query": document, "variables": variables}
+        answer = (await self.http.post(self.url, json=body, headers=headers)).json()
         if "errors" in answer:
             raise SystemExit(f"the {self.name} answers with errors: {answer['errors'][:3]}")
         data: dict[str, Any] = answer["data"]

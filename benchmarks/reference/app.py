@@ -58,6 +58,9 @@ insert into outbox (topic, payload)
 values ('appointments', jsonb_build_object('appointment', $1::bigint, 'slot', $2::bigint))
 """
 
+# In a burst a holder waits long for its turn: with 10 s some locks run out, and their release is an error.
+LOCK_SECONDS = 120
+
 
 @dataclass
 class Servers:
@@ -275,7 +278,7 @@ class Mutation:
     @strawberry.mutation
     async def book_appointment(self, info: Info, input: BookAppointmentInput) -> BookAppointmentResult:
         servers = info.context.servers
-        lock = servers.redis.lock(f"slot:{input.slot_id}", timeout=10, blocking=False)
+        lock = servers.redis.lock(f"slot:{input.slot_id}", timeout=LOCK_SECONDS, blocking=False)
         if not await lock.acquire():
             return SlotTaken(message="Somebody is booking this time.")
         try:

@@ -34,7 +34,7 @@ async def reference(
         await rival.start()
         yield rival
     finally:
-        rival.stop()
+        await rival.stop()
 
 
 async def test_reference_gives_the_open_times_of_a_day(reference: Reference, population: Population) -> None:
