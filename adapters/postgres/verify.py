@@ -1,0 +1,193 @@
+"""What must hold in the data, each rule as one statement that finds what breaks it. Guards and checks are not trusted here.
+
+Every statement answers: rows looked at, how many of them break the rule, and a few of those by kind and key. No patient data.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from adapters.postgres.database import Reader
+
+OVERLAPS = """
+WITH looked AS (
+    SELECT id, starts_at, max(ends_at) OVER (PARTITION BY resource_id, lane ORDER BY starts_at, id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS taken_until
+    FROM allocations WHERE state <> 'released'
+), bad AS (SELECT id FROM looked WHERE taken_until > starts_at)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'allocation ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+BOUNDS = """
+WITH looked AS (
+    SELECT a.id, isfinite(a.starts_at) AND isfinite(a.ends_at) AND a.starts_at < a.ends_at
+        AND a.ends_at - a.starts_at <= interval '32 hours'
+        AND a.lane >= 0 AND (a.lane = 0 OR r.kind = 'opening')
+        AND a.state IN ('held', 'booked', 'blocked', 'released') AS fine
+    FROM allocations AS a LEFT JOIN resources AS r ON r.id = a.resource_id
+), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'allocation ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+CAPACITY = """
+WITH looked AS (
+    SELECT o.id, o.capacity, count(a.id) AS booked, count(a.id) FILTER (
+        WHERE a.starts_at <> o.starts_at OR a.ends_at <> o.ends_at) AS elsewhere
+    FROM openings AS o LEFT JOIN allocations AS a ON a.resource_id = o.id AND a.state = 'booked' GROUP BY o.id
+), bad AS (SELECT id FROM looked WHERE booked > capacity OR elsewhere > 0)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'opening ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+APPOINTMENTS_OWN = """
+WITH looked AS (
+    SELECT p.id, count(a.id) AS owned, coalesce(bool_and(a.resource_id = coalesce(p.opening_id, p.provider_id)
+        AND a.starts_at <= p.starts_at AND a.ends_at >= p.ends_at AND a.expires_at IS NULL), false) AS fitting
+    FROM appointments AS p LEFT JOIN allocations AS a ON a.appointment_id = p.id AND a.state <> 'released'
+    WHERE p.status NOT IN ('cancelled', 'entered-in-error') GROUP BY p.id
+), bad AS (SELECT id FROM looked WHERE owned <> 1 OR NOT fitting)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'appointment ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+HOLDS_OWN = """
+WITH looked AS (
+    SELECT h.id, count(a.id) AS owned, coalesce(bool_and(a.resource_id = coalesce(h.opening_id, h.provider_id)
+        AND a.starts_at <= h.starts_at AND a.ends_at >= h.ends_at AND a.expires_at IS NOT NULL), false) AS fitting
+    FROM holds AS h LEFT JOIN allocations AS a ON a.hold_id = h.id AND a.state = 'held'
+    WHERE h.state = 'active' GROUP BY h.id
+), bad AS (SELECT id FROM looked WHERE owned <> 1 OR NOT fitting)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'hold ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+NOBODY_ELSE_OWNS = """
+WITH looked AS (
+    SELECT a.id, CASE a.state
+        WHEN 'booked' THEN p.status NOT IN ('cancelled', 'entered-in-error') AND (a.hold_id IS NULL OR h.state = 'used')
+        WHEN 'held' THEN h.state = 'active' AND a.appointment_id IS NULL
+        ELSE a.state = 'blocked' AND a.hold_id IS NULL AND a.appointment_id IS NULL END AS fine
+    FROM allocations AS a LEFT JOIN appointments AS p ON p.id = a.appointment_id LEFT JOIN holds AS h ON h.id = a.hold_id
+    WHERE a.state <> 'released'
+), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'allocation ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+PATIENTS = """
+WITH looked AS (
+    SELECT id, starts_at, max(ends_at) OVER (PARTITION BY patient_id ORDER BY starts_at, id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busy_until
+    FROM appointments WHERE status NOT IN ('cancelled', 'entered-in-error')
+        AND (opening_id IS NULL OR ends_at - starts_at <= interval '2 hours')
+), bad AS (SELECT id FROM looked WHERE busy_until > starts_at)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'appointment ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+ONE_IN_AN_OPENING = """
+WITH looked AS (
+    SELECT id, row_number() OVER (PARTITION BY patient_id, opening_id ORDER BY id) AS place
+    FROM appointments WHERE status NOT IN ('cancelled', 'entered-in-error') AND opening_id IS NOT NULL
+), bad AS (SELECT id FROM looked WHERE place > 1)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'appointment ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+IN_THEIR_OPENING = """
+WITH looked AS (
+    SELECT p.id, p.starts_at = o.starts_at AND p.ends_at = o.ends_at AND p.provider_id = o.provider_id
+        AND p.clinic_id = o.clinic_id AS fine
+    FROM appointments AS p LEFT JOIN openings AS o ON o.id = p.opening_id WHERE p.opening_id IS NOT NULL
+), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'appointment ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+HISTORY = """
+WITH looked AS (
+    SELECT p.id, p.version, p.status, p.starts_at, count(e.version) AS events, min(e.version) AS first,
+        max(e.version) AS last, count(DISTINCT e.version) AS versions,
+        (array_agg(e.status ORDER BY e.version DESC))[1] AS last_status,
+        (array_agg(e.starts_at ORDER BY e.version DESC))[1] AS last_start
+    FROM appointments AS p LEFT JOIN appointment_events AS e ON e.appointment_id = p.id GROUP BY p.id
+), bad AS (
+    SELECT id FROM looked WHERE (first = 1 AND last = version AND events = version AND versions = version
+        AND last_status = status AND last_start = starts_at) IS NOT TRUE
+)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'appointment ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+APPOINTMENTS_TOLD = """
+WITH looked AS (
+    SELECT e.appointment_id AS id, e.version, count(o.id) AS told FROM appointment_events AS e
+    LEFT JOIN outbox AS o ON o.topic = 'appointments' AND o.appointment_id = e.appointment_id
+        AND o.appointment_version = e.version
+    GROUP BY e.appointment_id, e.version
+), bad AS (SELECT id, version FROM looked WHERE told <> 1)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'appointment ' || id || ' version ' || version FROM bad ORDER BY id, version LIMIT 5) AS examples
+"""
+
+CALENDARS_TOLD = """
+WITH told AS (
+    SELECT resource_id, count(DISTINCT resource_version) AS versions, min(resource_version) AS first,
+        max(resource_version) AS last
+    FROM outbox WHERE topic = 'availability' AND resource_id IS NOT NULL GROUP BY resource_id
+), looked AS (
+    SELECT coalesce(r.id, t.resource_id) AS id, coalesce(t.versions, 0) = r.version
+        AND (r.version = 0 OR (t.first = 1 AND t.last = r.version)) AS fine
+    FROM resources AS r FULL JOIN told AS t ON t.resource_id = r.id
+), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'resource ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+OUTCOMES = """
+WITH looked AS (
+    SELECT i.outcome ->> 'type' AS type, coalesce(i.outcome ->> 'appointment', i.outcome ->> 'hold') AS key,
+        (NOT i.outcome ? 'appointment' OR p.id IS NOT NULL) AND (NOT i.outcome ? 'hold' OR h.id IS NOT NULL) AS fine
+    FROM idempotency AS i
+    LEFT JOIN appointments AS p ON p.id = (i.outcome ->> 'appointment')::bigint
+    LEFT JOIN holds AS h ON h.id = (i.outcome ->> 'hold')::bigint
+), bad AS (SELECT type, key FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT type || ' ' || key FROM bad ORDER BY type, key LIMIT 5) AS examples
+"""
+
+RULES: Final = {
+    "no two live allocations of a resource and lane overlap": OVERLAPS,
+    "allocations are bounded, and only openings have lanes": BOUNDS,
+    "no opening is booked beyond its capacity or besides its time": CAPACITY,
+    "a live appointment owns one time, its provider's or opening's, that holds the visit": APPOINTMENTS_OWN,
+    "an active hold owns one time, with an end": HOLDS_OWN,
+    "nothing else owns time": NOBODY_ELSE_OWNS,
+    "no patient is in two places": PATIENTS,
+    "a patient has one appointment in an opening": ONE_IN_AN_OPENING,
+    "an appointment in an opening has its time and place": IN_THEIR_OPENING,
+    "an appointment's versions have their events without gaps, the last as it stands": HISTORY,
+    "every version of an appointment is in the outbox once": APPOINTMENTS_TOLD,
+    "every version of a calendar is in the outbox": CALENDARS_TOLD,
+    "what idempotency keys remember exists": OUTCOMES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule's answer. `examples` name a few of the broken ones by kind and database key."""
+
+    rule: str
+    looked_at: int
+    broken: int
+    examples: list[str]
+
+
+async def findings(reader: Reader) -> AsyncIterator[Finding]:
+    """Rule by rule; `reader` stands in one snapshot, without a statement timeout."""
+    for rule, statement in RULES.items():
+        row = await reader.fetchrow(statement)
+        assert row is not None
+        yield Finding(rule, row["looked_at"], row["broken"], row["examples"])
