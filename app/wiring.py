@@ -23,12 +23,16 @@ from dataloaders.availability import Snapshots
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
+from dataloaders.staff import StaffPages
 from domain.access import Viewer
 from resolvers.context import Context, Services
 from services.alternatives import Alternatives
 from services.booking import Booking, Desk
+from services.catalog import Catalog
 from services.changing import Changing
 from services.contention import Shield
+from services.patients import Patients
+from services.schedules import Schedules
 from services.sweeping import Sweeping
 
 
@@ -49,7 +53,8 @@ class Product:
         """For one operation: nothing in it outlives or is shared with another."""
         loaders = Loaders(self.database, self.open_times, self.recent, viewer)
         pages = Pages(self.database, viewer, loaders)
-        return Context(viewer, loaders, pages, self.snapshots, self.services)
+        staff = StaffPages(self.database, viewer, loaders)
+        return Context(viewer, loaders, pages, staff, self.snapshots, self.services)
 
 
 @asynccontextmanager
@@ -87,7 +92,9 @@ def _built(settings: Settings, database: Database, redis: Any) -> Product:
         open_times=OpenTimes(known, CachedCalendars(cache)),
         snapshots=Snapshots(database, OpenTimes(known, CachedCalendars(cache, exact=True))),
         recent=recent,
-        services=Services(Booking(desk), Changing(desk)),
+        services=Services(
+            Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database)
+        ),
         sweeping=Sweeping(desk),
     )
 

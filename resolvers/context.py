@@ -7,15 +7,22 @@ import strawberry
 from dataloaders.availability import Snapshots
 from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
+from dataloaders.staff import StaffPages
 from domain.access import Viewer
 from services.booking import Booking
+from services.catalog import Catalog
 from services.changing import Changing
+from services.patients import Patients
+from services.schedules import Schedules
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     booking: Booking
     changing: Changing
+    patients: Patients
+    catalog: Catalog
+    schedules: Schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,7 @@ class Context:
     viewer: Viewer
     loaders: Loaders
     pages: Pages
+    staff: StaffPages
     snapshots: Snapshots
     services: Services
 

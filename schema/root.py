@@ -6,6 +6,7 @@ from strawberry.schema.config import StrawberryConfig
 from resolvers import appointments as visits
 from resolvers import clinics as places
 from resolvers import nodes as things
+from resolvers import staff as desk
 from resolvers.values import SCALARS
 from schema.appointments import (
     Appointment,
@@ -28,6 +29,17 @@ from schema.clinics import (
 )
 from schema.executor import PlainLeafExecutor
 from schema.operations import Operation
+from schema.staff import (
+    ClinicDay,
+    RegisterPatientResult,
+    SaveClinicResult,
+    SaveProviderResult,
+    SaveVisitTypeResult,
+    Schedule,
+    ScheduleExceptionResult,
+    SetWeeklyHoursResult,
+    UpdatePatientResult,
+)
 
 
 def _viewer() -> Viewer:
@@ -73,6 +85,16 @@ class Query:
         graphql_type=PatientConnection,
         description="Staff: by name prefix, birth date (2026-01-31), phone or e-mail; of their own clinics, by name.",
     )
+    schedule = strawberry.field(
+        resolver=desk.schedule,
+        graphql_type=Schedule | None,
+        description="Staff of the clinic; version 0 and no hours where none is set yet. FORBIDDEN elsewhere.",
+    )
+    clinic_day = strawberry.field(
+        resolver=desk.clinic_day,
+        graphql_type=ClinicDay | None,
+        description="Staff of the clinic: the day sheet of a clinic date. FORBIDDEN elsewhere.",
+    )
 
 
 @strawberry.type(description="Every expected refusal is a value. Every input has an idempotency key.")
@@ -100,6 +122,40 @@ class Mutation:
         resolver=visits.set_appointment_status,
         graphql_type=SetAppointmentStatusResult,
         description="Staff: arrived, checked in, fulfilled, no-show, entered in error; undo within 24 hours.",
+    )
+    register_patient = strawberry.field(
+        resolver=desk.register_patient,
+        graphql_type=RegisterPatientResult,
+        description="Staff of the clinic.",
+    )
+    update_patient = strawberry.field(
+        resolver=desk.update_patient,
+        graphql_type=UpdatePatientResult,
+        description="Staff of the patient's clinics; patients their own e-mail and phone.",
+    )
+    save_clinic = strawberry.field(
+        resolver=desk.save_clinic, graphql_type=SaveClinicResult, description="Admin."
+    )
+    save_provider = strawberry.field(
+        resolver=desk.save_provider, graphql_type=SaveProviderResult, description="Admin."
+    )
+    save_visit_type = strawberry.field(
+        resolver=desk.save_visit_type, graphql_type=SaveVisitTypeResult, description="Admin."
+    )
+    set_weekly_hours = strawberry.field(
+        resolver=desk.set_weekly_hours,
+        graphql_type=SetWeeklyHoursResult,
+        description="Staff of the clinic, admin; replaces the whole set.",
+    )
+    add_schedule_exception = strawberry.field(
+        resolver=desk.add_schedule_exception,
+        graphql_type=ScheduleExceptionResult,
+        description="Staff of the clinic, admin.",
+    )
+    remove_schedule_exception = strawberry.field(
+        resolver=desk.remove_schedule_exception,
+        graphql_type=ScheduleExceptionResult,
+        description="Staff of the clinic, admin.",
     )
 
 
