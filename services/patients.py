@@ -119,7 +119,7 @@ def _changed(viewer: Viewer, locked: patients.Locked, fields: Mapping[str, Any])
     if fields.get("name", "") is None:
         raise BadInput("name", "A patient has a name.")
     new = PatientFields(
-        fields.get("name", before.name), fields.get("birth_date"), fields.get("email"), fields.get("phone")
+        fields.get("name", "unchanged"), fields.get("birth_date"), fields.get("email"), fields.get("phone")
     ).checked(locked.country, zones.today(locked.now, zones.named(locked.time_zone)))
     return PatientFields(
         new.name if "name" in fields else before.name,
