@@ -32,9 +32,9 @@ DELETE FROM weekly_hours WHERE provider_id = $1 AND clinic_id = $2
 ADD_HOURS = """
 INSERT INTO weekly_hours (provider_id, clinic_id, weekday, opens, closes, valid_from, valid_to, visit_type_ids)
 SELECT $1, $2, h.weekday, h.opens, h.closes, h.valid_from, h.valid_to,
-    ARRAY(SELECT jsonb_array_elements_text(h.visit_types)::bigint)
-FROM unnest($3::smallint[], $4::smallint[], $5::smallint[], $6::date[], $7::date[], $8::jsonb[])
-    WITH ORDINALITY AS h (weekday, opens, closes, valid_from, valid_to, visit_types, place)
+    ARRAY(SELECT jsonb_array_elements_text($8::jsonb -> (h.place - 1)::integer)::bigint)
+FROM unnest($3::smallint[], $4::smallint[], $5::smallint[], $6::date[], $7::date[])
+    WITH ORDINALITY AS h (weekday, opens, closes, valid_from, valid_to, place)
 ORDER BY h.place
 """
 
