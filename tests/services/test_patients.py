@@ -9,7 +9,7 @@ import pytest
 
 from adapters.postgres import patients as stored
 from adapters.postgres.database import Database
-from domain import ids
+from domain import ids, zones
 from domain.access import ANONYMOUS, AccessDenied, Viewer
 from domain.appointments import Patient
 from domain.faults import BadInput
@@ -107,7 +107,7 @@ async def test_a_number_without_plus_is_read_as_in_the_clinics_country(
         ("email", {"email": "a@-example.org"}),
         ("email", {"email": "a" * 65 + "@example.org"}),
         ("email", {"email": "a@" + "long." * 60 + "org"}),
-        ("email", {"email": "a@example.org\n"[:-1] + "\x00"}),
+        ("email", {"email": "a@example.org\x00"}),
         ("phone", {"phone": ""}),
         ("phone", {"phone": "12"}),
         ("phone", {"phone": "+1 999 999 9999"}),
@@ -130,8 +130,6 @@ async def test_today_is_a_date_of_birth_by_the_clinics_clock(
     database: Database, patients: Patients, world: World
 ) -> None:
     now = await database.primary.fetchval("SELECT app_now()")
-    from domain import zones
-
     today = zones.today(now, zones.named(builders.ZONE))
     assert isinstance(await register(patients, world, birth_date=today), PatientRegistered)
     refused = await register(patients, world, birth_date=today + timedelta(days=1))
@@ -169,7 +167,7 @@ async def test_who_looks_like_a_patient_is_asked_about(
 ) -> None:
     world = await builders.world(database.primary)
     known = await builders.patient(
-        database.primary, [world.clinic], "Ada Birch", BORN, f"{'ada'}@example.org", "+12127365001"
+        database.primary, [world.clinic], "Ada Birch", BORN, "ada@example.org", "+12127365001"
     )
     answer = await register(patients, world, **given)
     assert isinstance(answer, PossibleDuplicate)
@@ -202,9 +200,8 @@ async def test_candidates_are_only_those_the_caller_may_see(
 async def test_of_two_who_register_one_person_at_once_the_second_is_warned(patients: Patients, world: World) -> None:
     for same in ({"email": f"{key()}@example.org"}, {"name": f"Twin {key()}", "birth_date": BORN}):
         answers = await asyncio.gather(*(register(patients, world, **same) for _ in range(6)))
-        assert sorted(type(one).__name__ for one in answers) == ["PatientRegistered"] + ["PossibleDuplicate"] * 5 or (
-            [type(one).__name__ for one in answers].count("PatientRegistered") == 1
-        )
+        names = [type(one).__name__ for one in answers]
+        assert sorted(names) == ["PatientRegistered"] + ["PossibleDuplicate"] * 5
 
 
 async def test_only_staff_register_and_only_at_their_clinics(
