@@ -92,9 +92,7 @@ def _built(settings: Settings, database: Database, redis: Any) -> Product:
         open_times=OpenTimes(known, CachedCalendars(cache)),
         snapshots=Snapshots(database, OpenTimes(known, CachedCalendars(cache, exact=True))),
         recent=recent,
-        services=Services(
-            Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database)
-        ),
+        services=Services(Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database)),
         sweeping=Sweeping(desk),
     )
 

@@ -78,5 +78,3 @@ def between(schedule: Schedule, first: date, last: date) -> list[ScheduleExcepti
     """The exceptions on these dates, by date. At most 800 days."""
     span(first, last, 800)
     return [one for one in schedule.exceptions if first <= one.date <= last]
-
-

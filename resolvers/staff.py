@@ -94,9 +94,7 @@ async def save_clinic(info: Info, input: inputs.SaveClinicInput) -> ClinicOutcom
     draft = ClinicDraft(
         name=input.name,
         time_zone=input.time_zone,
-        address=Address(
-            address.lines, address.city, address.region, address.postal_code, address.country
-        ),
+        address=Address(address.lines, address.city, address.region, address.postal_code, address.country),
         location=GeoPoint(input.location.latitude, input.location.longitude) if input.location else None,
         phone=input.phone,
         active=input.active,

@@ -133,12 +133,8 @@ class Mutation:
         graphql_type=UpdatePatientResult,
         description="Staff of the patient's clinics; patients their own e-mail and phone.",
     )
-    save_clinic = strawberry.field(
-        resolver=desk.save_clinic, graphql_type=SaveClinicResult, description="Admin."
-    )
-    save_provider = strawberry.field(
-        resolver=desk.save_provider, graphql_type=SaveProviderResult, description="Admin."
-    )
+    save_clinic = strawberry.field(resolver=desk.save_clinic, graphql_type=SaveClinicResult, description="Admin.")
+    save_provider = strawberry.field(resolver=desk.save_provider, graphql_type=SaveProviderResult, description="Admin.")
     save_visit_type = strawberry.field(
         resolver=desk.save_visit_type, graphql_type=SaveVisitTypeResult, description="Admin."
     )
