@@ -5,10 +5,11 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from adapters.postgres import bulk, examples, migrations
 from adapters.postgres.database import Database, pool
@@ -103,34 +104,59 @@ async def _demo(settings: Settings, addresses: Addresses) -> None:
 
 
 async def _serve(settings: Settings, addresses: Addresses, *, working: bool, greeting: bool) -> None:
+    """In the foreground, until SIGINT or SIGTERM."""
+    async with _stopping() as stop, running(settings, addresses, working=working, greeting=greeting, stop=stop) as url:
+        tune_memory()
+        print(f"Ready: {url}", flush=True)  # noqa: T201 (what people and scripts wait for)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    addresses: Addresses,
+    *,
+    working: bool = True,
+    greeting: bool = False,
+    stop: asyncio.Event | None = None,
+) -> AsyncIterator[str]:
+    """The API on its port while the context is open; yields its URL. On leaving it drains. `stop` is set if it ends by itself."""
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
-    async with product(settings, addresses) as built:
+    url = f"http://{host}:{port}"
+    async with product(settings, addresses) as built, _worker(built) if working else nullcontext():
         state = State()
-        app = application(built, root.build(production=settings.production), state=state)
-        config = uvicorn.Config(
+        server = _server(settings, application(built, root.build(production=settings.production), state=state))
+        if greeting:
+            await _greet(built, url)
+        await _started(server, listening)
+        state.ready = True
+        main_loop = asyncio.create_task(server.main_loop())
+        if stop is not None:
+            main_loop.add_done_callback(lambda _: stop.set())
+        try:
+            yield url
+        finally:
+            state.ready, state.why = False, "draining"
+            server.should_exit = True
+            await main_loop
+            await server.shutdown(sockets=[listening])
+
+
+def _server(settings: Settings, app: ASGIApp) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
             app,
             loop="none",
             log_level="warning",
             access_log=False,
             ws="none",
             timeout_graceful_shutdown=int(settings.drain_seconds),
-            backlog=4096,
             date_header=False,
             server_header=False,
             lifespan="off",
         )
-        server = uvicorn.Server(config)
-        if greeting:
-            await _greet(built, f"http://{host}:{port}")
-        async with _stopping() as stop, _worker(built) if working else _nothing():
-            await _started(server, listening)
-            tune_memory()
-            state.ready = True
-            print(f"Ready: http://{host}:{port}", flush=True)  # noqa: T201 (what people and scripts wait for)
-            await _until_stopped(server, stop)
-            state.ready, state.why = False, "draining"
-            await server.shutdown(sockets=[listening])
+    )
 
 
 async def _started(server: uvicorn.Server, listening: socket.socket) -> None:
@@ -138,14 +164,6 @@ async def _started(server: uvicorn.Server, listening: socket.socket) -> None:
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup(sockets=[listening])
-
-
-async def _until_stopped(server: uvicorn.Server, stop: asyncio.Event) -> None:
-    serving, stopped = asyncio.create_task(server.main_loop()), asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    await serving
-    stopped.cancel()
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -185,11 +203,6 @@ async def _worker(built: Product) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-@asynccontextmanager
-async def _nothing() -> AsyncIterator[None]:
-    yield
 
 
 async def _greet(built: Product, url: str) -> None:

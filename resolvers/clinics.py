@@ -16,6 +16,7 @@ from domain.clinics import Clinic, GeoPoint, Provider, VisitType
 from domain.faults import BadInput
 from resolvers.context import Info
 from resolvers.inputs import AvailabilityFilter, GeoPointInput
+from resolvers.values import StreamCursor
 
 T = TypeVar("T")
 From = Annotated[date, strawberry.argument(name="from", description="First clinic date, included.")]
@@ -55,7 +56,7 @@ async def specialties(info: Info) -> list[str]:
     return await info.context.pages.specialties()
 
 
-async def snapshot(info: Info, filter: AvailabilityFilter, at_least: str | None = None) -> Snapshot | None:
+async def snapshot(info: Info, filter: AvailabilityFilter, at_least: StreamCursor | None = None) -> Snapshot | None:
     asked = Filter(
         ids.key(filter.clinic_id, ids.CLINIC),
         ids.key(filter.visit_type_id, ids.VISIT_TYPE),

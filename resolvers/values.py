@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any, NewType
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
 from dataloaders.availability import SnapshotReason
@@ -32,20 +33,20 @@ YEARS = range(1900, 2201)
 
 def _date(value: Any) -> date:
     if not isinstance(value, str) or len(value) != len("2026-01-31"):
-        raise ValueError("A date is written 2026-01-31.")
+        raise GraphQLError("A date is written 2026-01-31.")
     try:
         found = date.fromisoformat(value)
     except ValueError:
-        raise ValueError("A date is written 2026-01-31.") from None
+        raise GraphQLError("A date is written 2026-01-31.") from None
     if found.year not in YEARS:
-        raise ValueError("Years from 1900 to 2200 are taken.")
+        raise GraphQLError("Years from 1900 to 2200 are taken.")
     return found
 
 
 def _instant(value: Any) -> datetime:
     found = datetime.fromisoformat(value) if isinstance(value, str) else None
     if found is None or found.tzinfo is None:
-        raise ValueError("An instant is written with its offset: 2026-01-31T09:30:00+01:00.")
+        raise GraphQLError("An instant is written with its offset: 2026-01-31T09:30:00+01:00.")
     return found
 
 
@@ -57,7 +58,7 @@ def _minutes(value: Any) -> int:
             total = int(hours) * 60 + int(minutes)
             if int(minutes) < 60 and total <= 1440 and total % 5 == 0:
                 return total
-    raise ValueError('A wall-clock time is written "09:30", in steps of five minutes; "24:00" ends a day.')
+    raise GraphQLError('A wall-clock time is written "09:30", in steps of five minutes; "24:00" ends a day.')
 
 
 def _wall(value: int) -> str:
@@ -66,7 +67,7 @@ def _wall(value: int) -> str:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("A cursor is a string.")
+        raise GraphQLError("A cursor is a string.")
     return value
 
 

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
@@ -11,9 +12,22 @@ import asyncpg
 import pytest
 import redis.asyncio
 
+from adapters.postgres.database import Database, pool
 from adapters.postgres.migrations import migrate
+from app.demo import fill
 from app.embedded import Addresses, servers
+from app.serving import running
 from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class LiveServer:
+    """The product as it is served: demo data of a few clinics, development mode."""
+
+    url: str
+    settings: Settings
+    addresses: Addresses
+
 
 MakeDatabase = Callable[[], Awaitable[str]]
 
@@ -92,3 +106,20 @@ async def _execute(embedded: Addresses, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def live_server(
+    embedded: Addresses, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[LiveServer]:
+    """A real server on a free port, in this process, with its sweeper; eight demo clinics."""
+    async with _database(embedded, migrated_template) as url:
+        addresses = Addresses(url, None, embedded.redis_url)
+        settings = Settings(
+            data_dir=tmp_path_factory.mktemp("live"), database_url=url, redis_url=embedded.redis_url, port=0, env="test"
+        )
+        database = Database(await pool(url, size=4))
+        await fill(database, clinics=8)
+        await database.close()
+        async with running(settings, addresses) as served:
+            yield LiveServer(served, settings, addresses)
