@@ -78,7 +78,9 @@ class Match:
         load = self.client.run()
         measure = Measure(load, cpu_time(processes) - before)
         if load.failures:
-            raise SystemExit(f"{load.failures} of {load.requests} answers of the {rival.name} failed:\n{load.failure}")
+            raise SystemExit(
+                f"{load.failures} of {load.requests} answers of the {rival.name} failed:\n{load.failure}\n{rival.last_words()}"
+            )
         return measure
 
     def in_turns(self, round_: int) -> Iterable[Rival]:

@@ -21,6 +21,7 @@ from benchmarks import product
 from benchmarks.load import request
 from benchmarks.population import Population
 from benchmarks.reference import filling
+from domain.ids import PATIENT, node
 
 START_SECONDS = 60.0
 PAGE = 20
@@ -116,13 +117,15 @@ class Rival:
             except httpx2.TransportError:
                 if process.poll() is not None or time.monotonic() > deadline:
                     process.kill()
-                    said = self.log.read_text(errors="replace")[-3000:]
-                    raise SystemExit(f"the {self.name} does not start:\n{said}") from None
+                    raise SystemExit(f"the {self.name} does not start:\n{self.last_words()}") from None
                 await asyncio.sleep(0.1)
 
     def _begin(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(self.command(), env=self.environment, stdout=log, stderr=log)
+
+    def last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
 
     async def stop(self) -> None:
         await self.http.aclose()
@@ -136,7 +139,7 @@ class Rival:
         body = {"query": document, "variables": variables}
         answer = (await self.http.post(self.url, json=body, headers=headers)).json()
         if "errors" in answer:
-            raise SystemExit(f"the {self.name} answers with errors: {answer['errors'][:3]}")
+            raise SystemExit(f"the {self.name} answers with errors: {answer['errors'][:3]}\n{self.last_words()}")
         data: dict[str, Any] = answer["data"]
         return data
 
@@ -233,25 +236,22 @@ class Product(Rival):
         return answer.stdout
 
     async def find_ids(self) -> Ids:
-        admin = (await asyncio.to_thread(self.tell, "token", "--role", "admin")).strip()
         types = (await self.ask("{ visitTypes { id name } }"))["visitTypes"]
         visit_type = next(t["id"] for t in types if t["name"] == "Visit 1")
         everything = "first: 100, after: $after) { edges { node { id name } } pageInfo { hasNextPage endCursor } } }"
         clinics = await self._connection("clinics", "query ($after: String) { clinics(" + everything)
         providers = await self._connection("providers", "query ($after: String) { providers(" + everything)
-        patients = await self._connection(
-            "patients", 'query ($after: String) { patients(search: "Patient", ' + everything, admin
-        )
+        patients = {n: node(PATIENT, n) for n in range(1, self.population.patients + 1)}
         arguments = [part for id in patients.values() for part in ("--patient", id)]
         printed = await asyncio.to_thread(self.tell, "token", "--role", "patient", *arguments)
         tokens = dict(zip(patients, printed.split(), strict=True))
         return Ids(clinics, providers, patients, visit_type, tokens)
 
-    async def _connection(self, name: str, document: str, token: str | None = None) -> dict[int, str]:
+    async def _connection(self, name: str, document: str) -> dict[int, str]:
         found: dict[int, str] = {}
         after = None
         while True:
-            page = (await self.ask(document, token, after=after))[name]
+            page = (await self.ask(document, after=after))[name]
             found |= {number(edge["node"]["name"]): edge["node"]["id"] for edge in page["edges"]}
             if not page["pageInfo"]["hasNextPage"]:
                 return found
