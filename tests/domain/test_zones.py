@@ -24,7 +24,7 @@ def changes() -> list[tuple[str, datetime]]:
 
 
 def test_every_wall_time_around_every_change() -> None:
-    """Each quarter of an hour (at full size each five minutes) of the three days around it: clipped in gaps, the first reading in folds."""
+    """Wall times of the three days around each: clipped in gaps, the first reading in folds."""
     gaps = folds = times = 0
     for name, at in changes():
         zone = zones.named(name)
