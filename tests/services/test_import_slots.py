@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from domain.outcomes import AppointmentBooked, PolicyRule, PolicyViolation, SlotTaken
 from domain.tables import UnusableFile
 from tests.conftest import MakeDatabase
 from tests.services.imported import Feed, Imported, Store, location, schedule, slot, stored_at
+from tests.world import HALF_WRITTEN, World, new_key, opening_id
 
 MORNING = ("2030-03-25T09:00:00-04:00", "2030-03-25T12:00:00-04:00")
 NOON = ("2030-03-25T12:00:00-04:00", "2030-03-25T12:09:00-04:00")
@@ -184,6 +187,31 @@ async def test_capacity_follows_the_feed_but_never_below_what_is_booked(store: S
     await store.rows("UPDATE allocations SET state = 'released' WHERE lane > 0")
     await store.slots(feed.write())
     assert (await openings(store))[0][3:] == (2, True, 4)
+    await store.sound()
+
+
+async def test_an_imported_opening_is_booked_until_it_is_full_or_gone(store: Store, feed: Feed) -> None:
+    await store.slots(feed.write())
+    world = World.on(store.database.primary)
+    await world.clock(datetime(2030, 3, 25, 12, tzinfo=UTC))
+    found = await store.rows(
+        "SELECT o.provider_id, o.clinic_id, t.visit_type_id, o.id FROM openings AS o"
+        " JOIN provider_visit_types AS t USING (provider_id) ORDER BY o.starts_at DESC"
+    )
+    evening, _, morning = (opening_id(*row) for row in found)
+    one, other, third = await world.patients(3)
+    for viewer in (one, other):
+        assert isinstance(await world.booking.book(viewer, evening, None, None, new_key()), AppointmentBooked)
+    assert isinstance(await world.booking.book(third, evening, None, None, new_key()), SlotTaken)
+    assert isinstance(await world.booking.book(one, morning, None, None, new_key()), AppointmentBooked)
+    feed.slots = [slot(*EVENING, of="2", capacity=1)]
+    done = await store.slots(feed.write())
+    assert done["openings withdrawn"] == 2
+    assert "capacity 1 is less than the 2 booked: kept at 2" in done.warnings[0]
+    refused = await world.booking.book(third, morning, None, None, new_key())
+    assert isinstance(refused, PolicyViolation)
+    assert refused.rule is PolicyRule.NOT_OFFERED
+    assert await world.fetch(HALF_WRITTEN) == []
     await store.sound()
 
 
