@@ -3,13 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from adapters.postgres import appointments, calendars
 from adapters.postgres.database import Reader
 from domain import days, zones
 from domain.appointments import Appointment
+from domain.faults import BadInput
 from domain.schedules import Schedule
+
+YEARS: Final = (1900, 2200)
 
 WORKING = """
 SELECT p.id FROM provider_clinics AS w JOIN providers AS p ON p.id = w.provider_id AND p.active
@@ -40,7 +44,12 @@ class ProviderDayRow:
 
 
 async def sheet(reader: Reader, clinic_key: int, day: date, zone: ZoneInfo) -> list[ProviderDayRow]:
-    """Providers with open time or appointments on the clinic's date, by name. `reader` should be a snapshot."""
+    """Providers with open time or appointments on the clinic's date, by name. `reader` should be a snapshot.
+
+    Raises BadInput for a date outside the years 1900 to 2200: the ends of the calendar have no next day.
+    """
+    if not YEARS[0] <= day.year <= YEARS[1]:
+        raise BadInput("date", f"A date of the years {YEARS[0]} to {YEARS[1]} is taken.")
     first, before = _instant(zone, day, 0), _instant(zone, day, zones.MINUTES_A_DAY)
     by_provider = _by_provider(await appointments.on_day(reader, clinic_key, first, before))
     working = {row["id"] for row in await reader.fetch(WORKING, clinic_key, day)}

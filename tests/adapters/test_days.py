@@ -8,6 +8,7 @@ import pytest
 from adapters.postgres import days
 from adapters.postgres.database import Database
 from domain import zones
+from domain.faults import BadInput
 from tests import builders
 from tests.builders import wall
 
@@ -68,3 +69,10 @@ async def test_an_inactive_providers_appointments_are_listed_without_hours(datab
 
 async def test_a_clinic_without_anybody_has_an_empty_sheet(database: Database) -> None:
     assert await days.sheet(database.primary, await builders.clinic(database.primary), DAY, ZONE) == []
+
+
+async def test_a_date_at_the_end_of_the_calendar_is_refused(database: Database) -> None:
+    for day in (date.min, date.max):
+        with pytest.raises(BadInput) as raised:
+            await days.sheet(database.primary, 1, day, ZONE)
+        assert raised.value.field == "date"
