@@ -46,6 +46,13 @@ class OpenTimes:
         """At most `limit` free slots each, by start, of the clinic dates `first` to `last`; `binding`: the patients' limits."""
         found: dict[Triple, list[Slot]] = {_triple(one): [] for one in offerings}
         usable = [one for one in offerings if one.open]
+        if not usable:
+            return found
+        # Nobody may book before today or past 730 days, and the ends of the calendar have no next day to reckon with.
+        todays = [zones.today(one.now, one.zone) for one in usable]
+        first, last = max(first, min(todays)), min(last, max(todays) + timedelta(days=availability.DAYS_AHEAD_MAX))
+        if last < first:
+            return found
         people = [one for one in usable if one.visit_type.duration_minutes is not None]
         pools = [one for one in usable if one.visit_type.duration_minutes is None]
         if people:
