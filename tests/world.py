@@ -8,7 +8,9 @@ from typing import Any
 
 import asyncpg
 
+from adapters.postgres import changes, locks
 from adapters.postgres.calendars import KnownSchedules
+from adapters.postgres.changes import Change, Request
 from adapters.postgres.database import Database
 from adapters.postgres.open_times import OpenTimes
 from domain import ids, zones
@@ -142,6 +144,27 @@ class World:
             "INSERT INTO patients (name) SELECT 'Pat Doe' FROM generate_series(1, $1::integer) RETURNING id", how_many
         )
         return [Viewer(Role.PATIENT, f"patient-{row['id']}", row["id"], frozenset(), "request") for row in rows]
+
+    async def set_hours(self, provider: int, clinic: int, hours: Sequence[tuple[int, int]]) -> None:
+        """An edit as the product makes it: under the provider's lock, the versions raised, every clinic told."""
+        async with self.database.locked(None, [locks.resource(provider)]) as tx:
+            await tx.execute("DELETE FROM weekly_hours WHERE provider_id = $1 AND clinic_id = $2", provider, clinic)
+            for opens, closes in hours:
+                await tx.execute(
+                    """INSERT INTO weekly_hours (provider_id, clinic_id, weekday, opens, closes)
+                    SELECT $1, $2, day, $3, $4 FROM generate_series(0, 6) AS day""",
+                    provider, clinic, opens, closes,
+                )  # fmt: skip
+            await tx.execute(
+                "UPDATE schedules SET version = version + 1 WHERE provider_id = $1 AND clinic_id = $2", provider, clinic
+            )
+            told = changes.told_to(provider, [clinic], {"invalidated": True})
+            request = Request(new_key(), "setWeeklyHours", b"")
+            viewer = Viewer(Role.ADMIN, "editor", None, None, "request")
+            at = await changes.now(tx)
+            await changes.record(
+                tx, Change(viewer, request, at, {"type": "ScheduleSaved"}, "schedule", clinic, told=told)
+            )
 
     async def counts(self) -> dict[str, Any]:
         """Rows of every table that a write touches, and the sum of all versions: equal before and after a refusal."""
