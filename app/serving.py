@@ -91,7 +91,7 @@ async def _demo(settings: Settings, addresses: Addresses) -> None:
     """Demo data, if the database is empty."""
     if settings.production or not settings.demo_clinics:
         return
-    from app.commands.bar import bar  # noqa: PLC0415 (what only a first run needs)
+    from app.bar import bar  # noqa: PLC0415 (what only a first run needs)
     from app.demo import fill  # noqa: PLC0415
 
     database = Database(await pool(addresses.database_url, size=4))

@@ -28,7 +28,7 @@ def demo(
 async def _demo(clinics: int | None, seed: int | None) -> "Summary":
     from adapters.postgres.database import Database, pool
     from adapters.postgres.migrations import migrate
-    from app.commands.bar import bar
+    from app.bar import bar
     from app.demo import SEED, fill
     from app.embedded import reached
     from app.refusal import Refused

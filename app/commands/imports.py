@@ -123,7 +123,7 @@ def _run(work: "Work", *, dry_run: bool) -> None:
 
 async def _reported(work: "Work") -> "Report":
     from adapters.postgres import database
-    from app.commands.bar import bar
+    from app.bar import bar
     from app.embedded import reached
     from app.refusal import Refused
     from app.settings import load_settings
