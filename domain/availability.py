@@ -3,9 +3,10 @@
 `find` and `book` ask the same function, `offers`. Rooms and devices come as one more `&` on the free plane.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from domain.schedules import TICK_MINUTES, Schedule, spans
 TICKS_BEFORE: Final = 240 // TICK_MINUTES
 TICKS_AFTER: Final = (720 + 240) // TICK_MINUTES
 DAYS_AHEAD_MAX: Final = 730
+Offers = Callable[[Schedule, ZoneInfo, VisitType, date, date], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +113,23 @@ def open_starts(
     last: date,
     bound: Limits,
     now: datetime,
+    *,
+    most: int | None = None,
+    offers_of: Offers = offers,
 ) -> list[int]:
-    """UTC minutes of the starts that can be booked at `now` on the clinic dates `first` to `last`, ascending."""
+    """UTC minutes of the first `most` starts that can be booked at `now` on the clinic dates `first` to `last`, ascending.
+
+    `offers_of` is `offers`, or one that remembers it.
+    """
     last = min(last, bound.last_date)
     first = max(first, zones.today(now, zone))
     if last < first:
         return []
     base, end = window(zone, first, last)
-    plane = offers(schedule, zone, visit_type, first, last)
+    plane = offers_of(schedule, zone, visit_type, first, last)
     if plane:
         plane &= free(visit_type, calendar.busy(now, base, end), end - base)
     skip = -(-bound.earliest // TICK_MINUTES) - base
     if skip > 0:
         plane = plane >> skip << skip
-    return [(base + bit) * TICK_MINUTES for bit in bits(plane)]
+    return [(base + bit) * TICK_MINUTES for bit in islice(bits(plane), most)]

@@ -6,7 +6,7 @@ from datetime import datetime
 from struct import Struct
 from typing import Final
 
-CHUNK_TICKS: Final = 28 * 288  # Four weeks: what is read, cached and written as one.
+CHUNK_TICKS: Final = 7 * 288  # A week: what is read, cached and written as one.
 _TICKS_MAX: Final = 25_000_000  # The year 2207, beyond all that can be booked.
 _HEAD = Struct(">QQH")
 _HOLD = Struct(">QQQ")

@@ -1,25 +1,25 @@
 """Other times for who was too late: same visit type and clinic, any provider, nearest first (rule 10)."""
 
 import asyncio
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from time import monotonic
 from typing import Final
 
 from adapters.postgres import calendars
 from adapters.postgres.database import Database, answering
 from adapters.postgres.open_times import OpenTimes
-from domain import slots, zones
 from domain.appointments import Slot
 from domain.faults import Unavailable
 
 COUNT: Final = 3
-KNOWN_SECONDS: Final = 0.2
+LOOK_DAYS: Final = (3, 60)  # A narrow look first, a wide one where it finds too little.
+KNOWN_SECONDS: Final = 0.5
 KNOWN_MAX: Final = 2000
 Asked = tuple[int, int, int, datetime, bool]
 
 
 class Alternatives:
-    """Losers of one stampede ask the same question: they share one answer, at most 0.2 s old."""
+    """Losers of one stampede ask the same question: they share one answer, at most 0.5 s old."""
 
     def __init__(self, database: Database, open_times: OpenTimes) -> None:
         self._database = database
@@ -51,20 +51,9 @@ class Alternatives:
             offerings = list((await calendars.offerings(reader, keys)).values()) if keys else []
             if not offerings:
                 return []
-            today = zones.today(offerings[0].now, offerings[0].zone)
-            day = wanted.astimezone(offerings[0].zone).date()
-            found: list[Slot] = []
-            for first, last in _windows(today, day):
-                times = await self._open_times.free(reader, offerings, first, last, binding=binding, limit=5000)
-                every = (slot for some in times.values() for slot in some if slot.starts_at != wanted or slot.left)
-                found = slots.nearest(every, wanted, provider_key, COUNT)
+            offerings.sort(key=lambda one: one.provider_key != provider_key)
+            for days in LOOK_DAYS:
+                found = await self._open_times.nearest(reader, offerings, wanted, days, binding=binding, count=COUNT)
                 if len(found) == COUNT:
                     break
             return found
-
-
-def _windows(today: date, day: date) -> list[tuple[date, date]]:
-    """A narrow look first, a wide one where it finds too little."""
-    near = (max(today, day - timedelta(days=2)), max(today, day + timedelta(days=3)))
-    wide = (max(today, day - timedelta(days=28)), max(today, day + timedelta(days=60)))
-    return [near, wide]

@@ -3,19 +3,21 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from adapters.postgres.clinics import visit_type_of
 from adapters.postgres.database import Reader
-from domain import zones
+from domain import availability, zones
 from domain.calendars import CHUNK_TICKS, Calendar, Taken, chunk
 from domain.clinics import ProviderKind, VisitType
 from domain.openings import Opening
 from domain.schedules import TICK_MINUTES, ExceptionKind, Schedule, ScheduleException, WeeklyHours
 
 TICK_SECONDS = TICK_MINUTES * 60
+OFFERS_MAX = 10_000
 Triple = tuple[int, int, int]
 Pair = tuple[int, int]
 
@@ -56,9 +58,9 @@ JOIN schedules AS s ON s.provider_id = k.provider_id AND s.clinic_id = k.clinic_
 
 BUSY = """
 SELECT r.id, r.version, k.number,
-    array_agg(extract(epoch FROM a.starts_at)::bigint) FILTER (WHERE a.id IS NOT NULL) AS starts,
-    array_agg(extract(epoch FROM a.ends_at)::bigint) FILTER (WHERE a.id IS NOT NULL) AS ends,
-    array_agg(coalesce(ceil(extract(epoch FROM a.expires_at))::bigint, 0)) FILTER (WHERE a.id IS NOT NULL) AS expiries
+    array_agg(a.starts_at) FILTER (WHERE a.id IS NOT NULL) AS starts,
+    array_agg(a.ends_at) FILTER (WHERE a.id IS NOT NULL) AS ends,
+    array_agg(a.expires_at) FILTER (WHERE a.id IS NOT NULL) AS expiries
 FROM unnest($1::bigint[], $2::bigint[]) AS k (resource_id, number)
 JOIN resources AS r ON r.id = k.resource_id
 LEFT JOIN allocations AS a ON a.resource_id = r.id AND a.state <> 'released'
@@ -147,6 +149,7 @@ class KnownSchedules:
 
     def __init__(self, limit: int = 20_000) -> None:
         self._known: OrderedDict[Triple, Schedule] = OrderedDict()
+        self._offers: OrderedDict[tuple[Any, ...], int] = OrderedDict()
         self._limit = limit
 
     async def at(self, reader: Reader, wanted: Mapping[Pair, int]) -> dict[Pair, Schedule]:
@@ -165,6 +168,19 @@ class KnownSchedules:
                     self._known.popitem(last=False)
         return found
 
+    def offers(self, schedule: Schedule, zone: ZoneInfo, visit_type: VisitType, first: date, last: date) -> int:
+        """`availability.offers`, remembered: hours and visit type are named by their versions."""
+        key = (
+            schedule.provider_key, schedule.clinic_key, schedule.version, visit_type.key, visit_type.version, zone, first,
+            last,
+        )  # fmt: skip
+        plane = self._offers.get(key)
+        if plane is None:
+            plane = self._offers[key] = availability.offers(schedule, zone, visit_type, first, last)
+            if len(self._offers) > OFFERS_MAX:
+                self._offers.popitem(last=False)
+        return plane
+
 
 async def busy(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Calendar]:
     """Calendars of chunks by (resource, number of the chunk)."""
@@ -172,7 +188,11 @@ async def busy(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Calendar]:
     rows = await reader.fetch(BUSY, *_columns(keys, 2), CHUNK_TICKS * TICK_SECONDS)
     for row in rows:
         taken = [
-            Taken(start // TICK_SECONDS, -(-end // TICK_SECONDS), expires)
+            Taken(
+                int(start.timestamp() // TICK_SECONDS),
+                int(-(-end.timestamp() // TICK_SECONDS)),
+                0 if expires is None else ceil(expires.timestamp()),
+            )
             for start, end, expires in zip(row["starts"] or (), row["ends"] or (), row["expiries"] or (), strict=True)
         ]
         found[row["id"], row["number"]] = chunk(row["version"], row["number"], taken)

@@ -67,6 +67,9 @@ async def pool(dsn: str, *, size: int, production: bool = False, bounded: bool =
     settings = {
         "application_name": "appointments",
         "timezone": "UTC",
+        "jit": "off",
+        # Every statement is looked up by keys: planning it anew for each set of values costs more than it can gain.
+        "plan_cache_mode": "force_generic_plan",
         "appointments.production": "on" if production else "off",
         "statement_timeout": str(STATEMENT_MILLISECONDS if bounded else 0),
         "transaction_timeout": str(TRANSACTION_MILLISECONDS if bounded else 0),

@@ -56,22 +56,58 @@ class OpenTimes:
         people = [one for one in usable if one.visit_type.duration_minutes is not None]
         pools = [one for one in usable if one.visit_type.duration_minutes is None]
         if people:
-            planes = await self._calendars(reader, people, first, last)
-            known = await self.known.at(
-                reader, {(one.provider_key, one.clinic_key): one.schedule_version for one in people}
-            )
-            for one in people:
-                bound = availability.limits(one.visit_type, one.zone, one.now, binding=binding)
-                schedule = known.get((one.provider_key, one.clinic_key))
-                if schedule is None or one.provider_key not in planes:
-                    continue
-                starts = availability.open_starts(
-                    schedule, one.zone, one.visit_type, planes[one.provider_key], first, last, bound, one.now
-                )
-                made = slots.of_starts(one.provider_key, one.clinic_key, one.visit_type, one.zone, starts[:limit])
+            for one, starts in await self._starts(reader, people, first, last, binding, limit):
+                made = slots.of_starts(one.provider_key, one.clinic_key, one.visit_type, one.zone, starts)
                 found[_triple(one)] = list(made)
         if pools:
             await self._openings(reader, pools, first, last, binding, limit, found)
+        return found
+
+    async def nearest(
+        self, reader: Reader, offerings: Sequence[Offering], wanted: datetime, days: int, *, binding: bool, count: int
+    ) -> list[Slot]:
+        """The `count` free slots nearest to `wanted` (another time than it) up to so many days before and after (rule 10)."""
+        provider_key = offerings[0].provider_key
+        zone = offerings[0].zone
+        today, day = zones.today(offerings[0].now, zone), wanted.astimezone(zone).date()
+        first, last = max(today, day - timedelta(days=days)), day + timedelta(days=days)
+        people = [one for one in offerings if one.open and one.visit_type.duration_minutes is not None]
+        pools = [one for one in offerings if one.open and one.visit_type.duration_minutes is None]
+        candidates: list[Slot] = []
+        if people and first <= last:
+            minute = zones.minutes(wanted)
+            for one, starts in await self._starts(reader, people, first, last, binding, None):
+                close = sorted(starts, key=lambda start: abs(start - minute))[:count]
+                candidates += slots.of_starts(one.provider_key, one.clinic_key, one.visit_type, zone, close)
+        if pools:
+            times = await self.free(reader, pools, first, last, binding=binding, limit=OPENINGS_MAX)
+            candidates += [slot for some in times.values() for slot in some]
+        return slots.nearest(candidates, wanted, provider_key, count)
+
+    async def _starts(
+        self,
+        reader: Reader,
+        people: Sequence[Offering],
+        first: date,
+        last: date,
+        binding: bool,
+        most: int | None,
+    ) -> list[tuple[Offering, list[int]]]:
+        planes = await self._calendars(reader, people, first, last)
+        known = await self.known.at(
+            reader, {(one.provider_key, one.clinic_key): one.schedule_version for one in people}
+        )
+        found = []
+        for one in people:
+            bound = availability.limits(one.visit_type, one.zone, one.now, binding=binding)
+            schedule = known.get((one.provider_key, one.clinic_key))
+            calendar = planes.get(one.provider_key)
+            if schedule is not None and calendar is not None:
+                starts = availability.open_starts(
+                    schedule, one.zone, one.visit_type, calendar, first, last, bound, one.now,
+                    most=most, offers_of=self.known.offers,
+                )  # fmt: skip
+                found.append((one, starts))
         return found
 
     async def _calendars(
