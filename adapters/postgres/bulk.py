@@ -119,6 +119,14 @@ FROM unnest($2::bigint[], $3::bigint[], $4::jsonb[]) AS t (resource_id, clinic_i
 JOIN bumped AS b ON b.id = t.resource_id
 """
 
+APPOINTMENTS_AUDITED = """
+INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
+SELECT r.at, r.subject, r.role, r.patient_id, CASE r.change WHEN 'booked' THEN 'bookAppointment'
+    WHEN 'cancelled' THEN 'cancelAppointment' ELSE 'setAppointmentStatus' END, 'appointment:' || r.appointment_id, ''
+FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[])
+    AS r (at, subject, role, patient_id, change, appointment_id)
+"""
+
 AUDITED = """
 INSERT INTO audit (at, subject, role, operation, entity, request_id)
 VALUES ((SELECT app_now()), $1, 'system', $2, $3, '')
@@ -188,7 +196,7 @@ async def appointment_keys(reader: Reader, count: int) -> list[int]:
 
 
 async def add_appointments(tx: Connection, histories: Sequence[History]) -> None:
-    """Their time, rows, events and messages; the calendars are told by `tell`. Raises Refused where a guard does."""
+    """Their time, rows, events, messages and audit; the calendars are told by `tell`. Raises Refused where a guard does."""
     made = [one.appointment for one in histories]
     claims = [
         Claim(one.appointment.provider_key, one.from_at, one.to_at, appointment_key=one.appointment.key)
@@ -224,25 +232,23 @@ async def _add_events(tx: Connection, histories: Sequence[History]) -> None:
         for event, subject in zip(history.events, history.subjects, strict=True)
     ]
     keys, versions = [one.key for one, _, _ in events], [event.version for _, event, _ in events]
+    patients = [one.patient_key for one, _, _ in events]
+    at, subjects = [event.at for _, event, _ in events], [subject for _, _, subject in events]
+    roles, changes = [event.by.value for _, event, _ in events], [event.change.value for _, event, _ in events]
     await tx.execute(
         EVENTS,
         keys,
         versions,
-        [event.at for _, event, _ in events],
-        [event.by.value for _, event, _ in events],
-        [subject for _, _, subject in events],
-        [event.change.value for _, event, _ in events],
+        at,
+        roles,
+        subjects,
+        changes,
         [event.status.value for _, event, _ in events],
         [event.starts_at for _, event, _ in events],
         [event.reason for _, event, _ in events],
     )
-    await tx.execute(
-        APPOINTMENTS_TOLD,
-        [one.clinic_key for one, _, _ in events],
-        keys,
-        versions,
-        [one.patient_key for one, _, _ in events],
-    )
+    await tx.execute(APPOINTMENTS_TOLD, [one.clinic_key for one, _, _ in events], keys, versions, patients)
+    await tx.execute(APPOINTMENTS_AUDITED, at, subjects, roles, patients, changes, keys)
 
 
 async def tell(tx: Connection, told: Sequence[Told], subject: str, operation: str, entity: str) -> None:

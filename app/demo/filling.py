@@ -248,11 +248,11 @@ def _exceptions(schedule: Schedule) -> Iterator[dict[str, Any]]:
 
 
 def _in_batches(made: list[History]) -> Iterator[list[History]]:
-    """As many as make at most 500 rows: the visit, its time, what the calendars are told, and two rows for each event."""
+    """As many as make at most 500 rows: the visit, its time, what the calendars are told, and three for each event."""
     batch: list[History] = []
     rows = 1
     for one in made:
-        more = 5 + 2 * len(one.events)
+        more = 5 + 3 * len(one.events)
         if rows + more > ROWS_MAX:
             yield batch
             batch, rows = [], 1

@@ -19,6 +19,7 @@ from app.refusal import Refused
 from domain import booking, zones
 from services.verify import verify
 from tests.conftest import MakeDatabase
+from tests.world import World, faults
 
 NOW = datetime(2027, 3, 10, 16, 30, tzinfo=UTC)  # a Wednesday; on Sunday most of the clocks change
 CLINICS = 6
@@ -97,6 +98,7 @@ async def test_only_an_empty_database_is_filled(demo: tuple[Database, Summary]) 
 async def test_every_rule_holds(demo: tuple[Database, Summary]) -> None:
     found = [finding async for finding in verify(demo[0])]
     assert [(finding.rule, finding.examples) for finding in found if finding.broken] == []
+    assert await faults(World.on(demo[0].primary)) == []
 
 
 async def test_visits_lie_on_times_that_are_offered(demo: tuple[Database, Summary]) -> None:
