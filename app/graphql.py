@@ -25,6 +25,7 @@ from schema.operations import coded
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 PLAIN_JSON: Final = "application/json"
+RUNNING_MAX: Final = 128
 BODY_MAX: Final = 2 * STAFF.characters
 _HEADERS: Final = {"Cache-Control": "no-store", "Vary": "Accept, Authorization"}
 
@@ -52,6 +53,8 @@ class GraphQLEndpoint:
     def __init__(self, schema: strawberry.Schema, product: Product) -> None:
         self._schema = schema
         self._product = product
+        # What is begun is finished soon: ten thousand half-done operations would all be late.
+        self._running = asyncio.Semaphore(RUNNING_MAX)
 
     async def __call__(self, request: Request) -> Response:
         request_id = uuid4().hex
@@ -64,7 +67,8 @@ class GraphQLEndpoint:
                 raise Refusal(406, f"Answers come as {RESPONSE_JSON} or {PLAIN_JSON}.")
             viewer = await self._viewer(request, request_id)
             asked = await _asked(request)
-            status, body = await self._answer(viewer, asked, request.method)
+            async with self._running:
+                status, body = await self._answer(viewer, asked, request.method)
         except Refusal as refusal:
             status, body = refusal.status, refusal.body
             return _response(body, status, media_type or PLAIN_JSON, request_id, refusal.headers)

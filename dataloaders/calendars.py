@@ -1,5 +1,6 @@
 """Where calendars come from: Redis where an entry is new enough, else PostgreSQL. The process's own layer goes before both."""
 
+import asyncio
 from collections.abc import Mapping
 from time import monotonic
 from typing import Final
@@ -9,6 +10,8 @@ from adapters.postgres.calendars import Pair
 from adapters.postgres.database import Reader
 from adapters.redis.calendars import CalendarCache
 from domain.calendars import Calendar, dumps, loads
+
+WRITING_MAX: Final = 64
 
 
 class CachedCalendars:
@@ -21,6 +24,7 @@ class CachedCalendars:
         """`exact`: only entries of the very version count, for a view of one moment."""
         self._cache = cache
         self._exact = exact
+        self._writing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, reader: Reader, epoch: str, wanted: Mapping[Pair, int]) -> dict[Pair, Calendar]:
         if self._cache is None:
@@ -36,9 +40,17 @@ class CachedCalendars:
         missing = [pair for pair in wanted if pair not in found]
         if missing:
             read = await calendars.busy(reader, missing)
-            await self._cache.write({names[pair]: dumps(calendar) for pair, calendar in read.items()})
+            self._keep({names[pair]: dumps(calendar) for pair, calendar in read.items()})
             found.update(read)
         return found
+
+    def _keep(self, entries: dict[str, bytes]) -> None:
+        """Written beside the answer, not before it. Under a flood of misses some are not kept: a cache may forget."""
+        if self._cache is None or len(self._writing) >= WRITING_MAX:
+            return
+        task = asyncio.create_task(self._cache.write(entries))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
 
     def _counts(self, version: int, wanted: int) -> bool:
         return version == wanted if self._exact else version >= wanted

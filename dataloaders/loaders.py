@@ -51,7 +51,7 @@ class Loaders:
         self.hold: DataLoader[int, holds.StoredHold | None] = self._by_key(holds.holds)
         self.patient: DataLoader[int, Patient | None] = _loader(self._patients)
         self.appointment: DataLoader[int, Appointment | None] = _loader(self._appointments)
-        self.slots: DataLoader[Asked, list[Slot]] = _loader(self._slots.slots)
+        self.slots: DataLoader[Asked, list[Slot] | None] = _loader(self._slots.slots)
         self.slot: DataLoader[SlotKey, Slot | None] = _loader(self._slots.states)
         self.next_slot: DataLoader[Triple, Slot | None] = _loader(self._slots.next_slots)
         self.provider_page: DataLoader[ProviderPage, list[tuple[str, Provider]]] = _loader(self._provider_pages)
@@ -59,6 +59,10 @@ class Loaders:
     @property
     def reader(self) -> Reader:
         return self._database.primary if self._primary else self._database.replica
+
+    async def slots_now(self, asked: Sequence[Asked]) -> list[list[Slot] | None]:
+        """For a whole list that is there already: nothing more has to be waited for."""
+        return await self._slots.slots(asked)
 
     def after_write(self) -> None:
         """From here on the operation reads what it wrote: the primary, and nothing read before."""

@@ -41,7 +41,8 @@ class SlotReader:
         self._binding = not viewer.is_staff
         self.primary = False
 
-    async def slots(self, asked: Sequence[Asked]) -> list[list[Slot]]:
+    async def slots(self, asked: Sequence[Asked]) -> list[list[Slot] | None]:
+        """By start; None where the provider does not offer that visit type there."""
         async with answering():
             reader = self._reader({one.provider_key for one in asked})
             offerings = await calendars.offerings(reader, list({_triple(one) for one in asked}))
@@ -51,8 +52,8 @@ class SlotReader:
                 first, last, limit = group
                 some = [offerings[_triple(one)] for one in members if _triple(one) in offerings]
                 times = await self._free(reader, some, first, last, limit)
-                found.update({one: times.get(_triple(one), []) for one in members})
-            return [found[one] for one in asked]
+                found.update({one: times[_triple(one)] for one in members if _triple(one) in times})
+            return [found.get(one) for one in asked]
 
     async def next_slots(self, asked: Sequence[Triple]) -> list[Slot | None]:
         """The earliest open time each: a narrow look first, further ahead only for those that have none."""

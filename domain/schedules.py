@@ -98,17 +98,20 @@ def spans(schedule: Schedule, zone: ZoneInfo, day: date, visit_type_key: int) ->
 
     Each opening counts its own grid of starts from its beginning; what is closed does not move the grid.
     """
-    walls: dict[ExceptionKind, list[Span]] = {kind: [] for kind in ExceptionKind}
+    replaced: list[Span] = []
+    added: list[Span] = []
+    cut: list[Span] = []
     for exception in schedule.exceptions:
         if exception.date == day:
-            walls[exception.kind].append((exception.opens, exception.closes))
-    hours = walls[ExceptionKind.REPLACED] or [
+            kind = exception.kind
+            walls = replaced if kind is ExceptionKind.REPLACED else added if kind is ExceptionKind.OPEN else cut
+            walls.append((exception.opens, exception.closes))
+    hours = replaced or [
         (row.opens, row.closes)
         for row in schedule.hours
         if row.covers(day) and (not row.visit_type_keys or visit_type_key in row.visit_type_keys)
     ]
-    opened = [*hours, *walls[ExceptionKind.OPEN]]
-    return list(_ticks(zone, day, opened)), list(_ticks(zone, day, walls[ExceptionKind.CLOSED]))
+    return list(_ticks(zone, day, [*hours, *added])), list(_ticks(zone, day, cut)) if cut else []
 
 
 def _ticks(zone: ZoneInfo, day: date, walls: Iterable[tuple[int, int]]) -> Iterator[Span]:

@@ -103,9 +103,12 @@ async def slots_of(
 ) -> list[Slot]:
     limit = cursors.bounded(first, SLOTS_MAX)
     availability.span(first_date, last_date)
-    clinic_key, kind_key = await _public(info, clinic_id, visit_type_id)
+    clinic_key, kind_key = ids.key(clinic_id, ids.CLINIC) or 0, ids.key(visit_type_id, ids.VISIT_TYPE) or 0
     asked = Asked(provider.key, clinic_key, kind_key, first_date, last_date, limit)
-    return await info.context.loaders.slots.load(asked)
+    found = await info.context.loaders.slots.load(asked)
+    if found is None:
+        await _public(info, clinic_id, visit_type_id)
+    return found or []
 
 
 async def next_slot_of(

@@ -27,7 +27,7 @@ from schema.clinics import (
     ProviderConnection,
     VisitType,
 )
-from schema.executor import PlainLeafExecutor
+from schema.executor import BreadthFirstExecutor
 from schema.operations import Operation
 from schema.staff import (
     ClinicDay,
@@ -168,7 +168,7 @@ def build(*, production: bool = False) -> strawberry.Schema:
         Mutation,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=production),
         extensions=[_ProductionOperation if production else Operation],
-        execution_context_class=PlainLeafExecutor,
+        execution_context_class=BreadthFirstExecutor,
     )
 
 

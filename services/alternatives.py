@@ -13,13 +13,13 @@ from domain.faults import Unavailable
 
 COUNT: Final = 3
 LOOK_DAYS: Final = (3, 60)  # A narrow look first, a wide one where it finds too little.
-KNOWN_SECONDS: Final = 0.5
+KNOWN_SECONDS: Final = 1.0
 KNOWN_MAX: Final = 2000
 Asked = tuple[int, int, int, datetime, bool]
 
 
 class Alternatives:
-    """Losers of one stampede ask the same question: they share one answer, at most 0.5 s old."""
+    """Losers of one stampede ask the same question: they share one answer, at most 1 s old."""
 
     def __init__(self, database: Database, open_times: OpenTimes) -> None:
         self._database = database

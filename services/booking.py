@@ -176,11 +176,11 @@ class Booking:
     ) -> Any:
         """One claim from the shield to the answer. What `attempt` answers decides whether anything is committed."""
         desk = self._desk
-        async with desk.shield.queued(slot):
+        async with desk.shield.queued(slot) as contended:
             if viewer.is_patient and want.start and desk.shield.known_taken(slot, viewer.subject, request.key):
                 outcome: Any = Taken(want.start, None, slot.provider_id)
             else:
-                outcome = await self._transact(viewer, request, slot, want, keys, attempt)
+                outcome = await self._transact(viewer, request, slot, want, keys, attempt, contended)
         return await desk.taken(viewer, slot, outcome) if isinstance(outcome, Taken) else outcome
 
     async def _transact(
@@ -191,10 +191,14 @@ class Booking:
         want: Wanted,
         keys: list[locks.Key],
         attempt: Callable[[Connection, Facts], Awaitable[Any]],
+        contended: bool,
     ) -> Any:
         desk = self._desk
         try:
-            async with desk.shield.locked(slot), desk.database.locked((viewer.subject, request.key), keys) as tx:
+            async with (
+                desk.shield.locked(slot, contended=contended),
+                desk.database.locked((viewer.subject, request.key), keys) as tx,
+            ):
                 facts = await bookings.facts(tx, want)
                 if facts.remembered is not None:
                     return await replays.replay(tx, viewer, request, facts.remembered)

@@ -208,10 +208,10 @@ class Changing:
         desk = self._desk
         target = slot.opening_id or slot.provider_id
         keys = [locks.patient(seen.patient_key), locks.resource(_resource(seen)), locks.resource(target)]
-        async with desk.shield.queued(slot):
+        async with desk.shield.queued(slot) as contended:
             try:
                 async with (
-                    desk.shield.locked(slot),
+                    desk.shield.locked(slot, contended=contended),
                     desk.database.locked((viewer.subject, request.key), keys) as tx,
                 ):
                     outcome = await self._moved(tx, viewer, request, seen, slot, version)

@@ -6,14 +6,15 @@ it costs latency; the constraint in the database decides.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, Protocol
 
 from domain.ids import SlotKey
 
-WAIT_SECONDS_MAX: Final = 0.3
+LOCK_SECONDS_MAX: Final = 0.3
+QUEUE_SECONDS_MAX: Final = 3.0
 TAKEN_SECONDS: Final = 1.0
 KEYS_MAX: Final = 50_000
 
@@ -45,21 +46,18 @@ class Shield:
         self._keys: dict[tuple[str, str], None] = {}
 
     @asynccontextmanager
-    async def queued(self, slot: SlotKey) -> AsyncIterator[None]:
-        """One attempt on a slot at a time; who waits longer than 0.3 s goes on beside the others."""
+    async def queued(self, slot: SlotKey) -> AsyncIterator[bool]:
+        """One attempt on a slot at a time, in the order they came; yields whether others want it too.
+
+        Who is first decides for all: those behind mostly find the time known to be taken. Who is stuck is waited for so long only.
+        """
         queue = self._queues.setdefault(slot, _Queue())
         queue.users += 1
         entered = False
         try:
-            if queue.lock.locked():
-                try:
-                    await asyncio.wait_for(queue.lock.acquire(), WAIT_SECONDS_MAX)
-                    entered = True
-                except TimeoutError:
-                    pass
-            else:
-                entered = await queue.lock.acquire()
-            yield
+            with suppress(TimeoutError):
+                entered = await asyncio.wait_for(queue.lock.acquire(), QUEUE_SECONDS_MAX)
+            yield queue.users > 1
         finally:
             if entered:
                 queue.lock.release()
@@ -68,11 +66,14 @@ class Shield:
                 self._queues.pop(slot, None)
 
     @asynccontextmanager
-    async def locked(self, slot: SlotKey) -> AsyncIterator[None]:
-        """The lock across processes, taken before the transaction and released after its end."""
+    async def locked(self, slot: SlotKey, *, contended: bool) -> AsyncIterator[None]:
+        """The lock across processes, taken before the transaction and released after its end, for slots that several want.
+
+        For a slot that nobody else here wants it would only cost its two round trips: other processes wait in the database.
+        """
         async with AsyncExitStack() as stack:
-            if self._lock is not None:
-                await stack.enter_async_context(self._lock.held(str(slot), WAIT_SECONDS_MAX))
+            if self._lock is not None and (contended or slot in self._taken):
+                await stack.enter_async_context(self._lock.held(str(slot), LOCK_SECONDS_MAX))
             yield
 
     def known_taken(self, slot: SlotKey, caller: str, idempotency_key: str) -> bool:

@@ -1,7 +1,7 @@
 """Calendars shared by all processes. Bytes carry their version first and are replaced only by newer ones; no patient data."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
@@ -9,14 +9,17 @@ from redis.exceptions import RedisError
 
 KEPT_SECONDS: Final = 3600
 NEWER: Final = """
-local old = redis.call('GET', KEYS[1])
-if old then
-  local high, low = struct.unpack('>I4I4', old)
-  local new_high, new_low = struct.unpack('>I4I4', ARGV[1])
-  if high > new_high or (high == new_high and low >= new_low) then return 0 end
+for i, key in ipairs(KEYS) do
+  local old = redis.call('GET', key)
+  local newer = true
+  if old and #old >= 8 then
+    local high, low = struct.unpack('>I4I4', old)
+    local new_high, new_low = struct.unpack('>I4I4', ARGV[i + 1])
+    newer = high < new_high or (high == new_high and low < new_low)
+  end
+  if newer then redis.call('SET', key, ARGV[i + 1], 'EX', ARGV[1]) end
 end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-return 1
+return 0
 """
 
 
@@ -42,13 +45,11 @@ class CalendarCache:
     async def write(self, entries: Mapping[str, bytes]) -> None:
         """Each entry only if it is newer than what is there."""
         try:
-            if isinstance(self._redis, RedisCluster):
+            if isinstance(self._redis, RedisCluster):  # Keys of one script must lie on one node.
                 for name, raw in entries.items():
-                    await self._newer(keys=[f"cal:{{{name}}}"], args=[raw, KEPT_SECONDS])
-                return
-            pipeline: Any = self._redis.pipeline(transaction=False)
-            for name, raw in entries.items():
-                await self._newer(keys=[f"cal:{{{name}}}"], args=[raw, KEPT_SECONDS], client=pipeline)
-            await pipeline.execute()
+                    await self._newer(keys=[f"cal:{{{name}}}"], args=[KEPT_SECONDS, raw])
+            else:
+                keys = [f"cal:{{{name}}}" for name in entries]
+                await self._newer(keys=keys, args=[KEPT_SECONDS, *entries.values()])
         except (RedisError, OSError, TimeoutError):
             return
