@@ -12,14 +12,15 @@ def _size(small: int, full: int) -> int:
 
 ZONES_EVERY_YEAR: Final = _size(0, 1)  # every zone with every year, not only those of the spread
 WALL_MINUTES: Final = _size(15, 5)
-CALENDAR_EXAMPLES: Final = _size(60, 2000)
+CALENDAR_EXAMPLES: Final = _size(60, 1000)
 RACE_CALLERS: Final = 200
-RACE_ROUNDS: Final = _size(1, 20)
+RACE_ROUNDS: Final = _size(1, 10)
 SWAP_ROUNDS: Final = _size(8, 200)
-MODEL_EXAMPLES: Final = _size(50, 1000)
+MODEL_EXAMPLES: Final = _size(30, 250)
 MODEL_STEPS: Final = _size(30, 50)
 ACTORS: Final = _size(8, 16)
-ACTIONS_EACH: Final = _size(40, 300)
+ACTIONS_EACH: Final = _size(40, 150)
 ACTOR_ROUNDS: Final = _size(1, 6)
 KILLS_OF_POSTGRES: Final = _size(2, 20)
 KILLS_OF_BOOKER: Final = _size(2, 20)
+KILLS_OF_BACKENDS: Final = _size(1, 10)

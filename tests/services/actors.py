@@ -40,10 +40,11 @@ class Line:
 
 
 class Crowd:
-    """Two providers at two clinics, an opening with two places, four patients and a clerk, wanted by everybody."""
+    """A few providers at two clinics, an opening with two places, a few patients and a clerk, wanted by everybody."""
 
-    def __init__(self, world: World, rng: random.Random) -> None:
+    def __init__(self, world: World, rng: random.Random, people: int, providers: int) -> None:
         self.world, self.rng = world, rng
+        self.sizes = people, providers
         self.history: list[Line] = []
         self.known: dict[str, Appointment] = {}
 
@@ -53,7 +54,7 @@ class Crowd:
         self.clinics = [await world.clinic(), await world.clinic("America/Chicago")]
         kind = await world.visit_type(30, before=5, after=5, every=15, cancel=60)
         pooled = await world.visit_type(None, notice=0, cancel=0)
-        providers = [await world.provider(self.clinics, [kind], opens=0, closes=1440) for _ in range(2)]
+        providers = [await world.provider(self.clinics, [kind], opens=0, closes=1440) for _ in range(self.sizes[1])]
         pool_key = await world.provider(self.clinics[:1], [pooled], pool=True)
         opening = await world.opening(pool_key, self.clinics[0], NINE, capacity=2)
         self.providers, self.opening = providers, opening
@@ -62,7 +63,7 @@ class Crowd:
             for one in providers for clinic in self.clinics for n in range(6)
         ]  # fmt: skip
         self.slots += [opening_id(pool_key, self.clinics[0], pooled, opening)] * 3
-        self.people = [await world.patient(*self.clinics) for _ in range(4)]
+        self.people = [await world.patient(*self.clinics) for _ in range(self.sizes[0])]
         self.clerk = staff(*self.clinics)
 
     async def act(self, actor: int, world: World, actions: int) -> None:
@@ -136,11 +137,11 @@ class Crowd:
             await self.world.wait(seconds=100)
 
 
-async def crowd(url: str, actors: int, actions: int, seed: int) -> Crowd:
+async def crowd(url: str, actors: int, actions: int, seed: int, *, people: int = 4, providers: int = 2) -> Crowd:
     """Actors in three processes' worth of services, each pair of hands with its own memory."""
     pools = [await pool(url, size=6) for _ in range(3)]
     try:
-        found = Crowd(World.on(pools[0]), random.Random(seed))
+        found = Crowd(World.on(pools[0]), random.Random(seed), people, providers)
         await found.begin()
         hands = [found.act(n, World.on(pools[n % 3]), actions) for n in range(actors)]
         ticking = asyncio.create_task(found.clock(10_000))
