@@ -436,6 +436,18 @@ async def test_the_first_refusal_in_the_order_of_the_rules_is_told(world: World)
     assert isinstance(await refused(world, away.book(who)), SlotTaken)
 
 
+@pytest.mark.parametrize("minute", [0, 1, 5, 120_999_990, 121_000_000])
+async def test_absurd_years_are_refused_like_any_other(world: World, minute: int) -> None:
+    here = await place(world)
+    clerk = staff(here.clinic)
+    who = await here.patient()
+    slot = str(ids.SlotKey(here.provider, here.clinic, here.kind, minute))
+    for viewer in (who, clerk):
+        answer = await refused(world, world.booking.book(viewer, slot, patient_id(who), None, new_key()))
+        assert rule(answer) in (PolicyRule.PAST, PolicyRule.NOT_OFFERED, PolicyRule.BOOKING_WINDOW)
+        assert isinstance(await refused(world, world.booking.hold(viewer, slot, new_key())), PolicyViolation)
+
+
 # --- who may (rules 15, 18, 20)
 
 
