@@ -56,8 +56,8 @@ class Desk:
     written: Callable[[list[int]], Awaitable[None]]
 
     async def taken(self, viewer: Viewer, slot: SlotKey, taken: Taken) -> SlotTaken:
-        """The refusal with its alternatives; remembers who has the time."""
-        if taken.holder is not None and slot.opening_id is None:
+        """The refusal with its alternatives; remembers who has the time where every patient would be told the same."""
+        if taken.holder is not None and slot.opening_id is None and viewer.is_patient:
             self.shield.took(slot, taken.holder, taken.resource_key)
         return await self.elsewhere(viewer, slot, taken.starts_at)
 
@@ -208,7 +208,7 @@ class Booking:
         if isinstance(outcome, SlotHeld | AppointmentBooked):
             resource_key = slot.opening_id or slot.provider_id
             desk.shield.used(viewer.subject, request.key)
-            if slot.opening_id is None and facts.accepting_new_patients:
+            if slot.opening_id is None and facts.accepting_new_patients and viewer.is_patient:
                 desk.shield.took(slot, viewer.subject, resource_key)
             await desk.written([resource_key])
         return outcome

@@ -57,7 +57,8 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Somebody has the time. `holder` is who, where it is one caller; `starts_at` is what was wanted."""
+    """Somebody has the time. `holder` is who, where it is one caller and every patient would be told the same;
+    `starts_at` is what was wanted."""
 
     starts_at: datetime
     holder: str | None
@@ -143,7 +144,7 @@ def _room(wanted: Wanted, facts: Facts, purpose: Purpose, own: Meeting | None) -
         to_at = ends_at + timedelta(minutes=kind.buffer_after_minutes)
         resource_key, lane, full = wanted.provider_key, 0, bool(others)
     if full:
-        holders = {one.holder for one in others}
+        holders = {one.holder for one in others} if facts.accepting_new_patients else set()
         return Taken(starts_at, holders.pop() if len(holders) == 1 else None, resource_key)
     zone = facts.zone
     return Granted(
