@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from adapters.postgres.database import pool
+from domain import ids
 from domain.ids import SlotKey
-from domain.outcomes import AppointmentBooked, AppointmentCancelled, SlotTaken
+from domain.outcomes import AppointmentBooked, AppointmentCancelled, PolicyRule, PolicyViolation, SlotTaken
 from services import contention
 from services.contention import Shield
-from tests.world import MONDAY, World, new_key, slot_id
+from tests.world import MONDAY, World, admin, new_key, slot_id
 
 NOON = MONDAY + timedelta(days=1, hours=3)
 SLOT = SlotKey(1, 2, 3, 4)
@@ -110,3 +111,28 @@ async def test_ones_own_hold_and_ones_own_key_pass_the_shield(world: World) -> N
     elsewhere = world.again()  # another process, which knows the time as taken and not the key
     assert isinstance(await elsewhere.booking.book(second, slot, None, None, new_key()), SlotTaken)
     assert await elsewhere.booking.book(first, slot, None, None, "again") == booked
+
+
+async def test_what_staff_take_past_the_patients_limits_is_told_to_patients_as_their_limit(world: World) -> None:
+    clinic, kind = await world.clinic(), await world.visit_type(30, days=10)
+    provider = await world.provider([clinic], [kind])
+    first, second = await world.patients(2)
+    slot = slot_id(provider, clinic, kind, NOON + timedelta(days=20))
+    named = ids.node(ids.PATIENT, first.patient_key or 0)
+    assert isinstance(await world.booking.book(admin(), slot, named, None, new_key()), AppointmentBooked)
+    assert isinstance(await world.booking.book(admin(), slot, named, None, new_key()), SlotTaken)
+    assert await world.booking.book(second, slot, None, None, new_key()) == PolicyViolation(PolicyRule.BOOKING_WINDOW)
+
+
+async def test_who_is_new_to_a_provider_is_told_so_whatever_others_were_told(world: World) -> None:
+    clinic, kind = await world.clinic(), await world.visit_type(30)
+    provider = await world.provider([clinic], [kind])
+    first, second, third = await world.patients(3)
+    slot = slot_id(provider, clinic, kind, NOON)
+    await world.booking.book(second, slot_id(provider, clinic, kind, NOON + timedelta(hours=1)), None, None, new_key())
+    await world.booking.book(first, slot, None, None, new_key())
+    await world.run("UPDATE providers SET accepting_new_patients = false WHERE id = $1", provider)
+    fresh = world.again()
+    assert isinstance(await fresh.booking.book(second, slot, None, None, new_key()), SlotTaken)
+    answer = await fresh.booking.book(third, slot, None, None, new_key())
+    assert answer == PolicyViolation(PolicyRule.NOT_ACCEPTING_NEW_PATIENTS)
