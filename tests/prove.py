@@ -79,7 +79,11 @@ def report(lines: list[dict[str, object]], suite: Xml.Element, seconds: float, a
         machine=machine(),
         python=platform.python_version(),
     )
-    tried = "## What was tried, and what was found\n\n" + "".join(map(sentence, lines)) + "\n"
+    tried = (
+        "## What was tried, and what was found\n\nA line stands here only if its test held to the end.\n\n"
+        + "".join(map(sentence, lines))
+        + "\n"
+    )
     slowest = sorted(suite.iter("testcase"), key=lambda case: -float(case.get("time", "0")))[:5]
     long = "".join(f"- {case.get('name')}: {float(case.get('time', '0')):.0f} s\n" for case in slowest)
     return head + tried + LIMITS + "\n## What took longest\n\n" + long

@@ -62,11 +62,11 @@ class Model:
     visits: dict[int, Visit] = field(default_factory=dict)
 
     def tick(self, seconds: float) -> None:
-        """Time goes on, never to within three seconds of anything that depends on it."""
+        """Time goes on, never to within some seconds of anything that depends on it: whole minutes and the ends of holds."""
         self.now += timedelta(seconds=seconds)
         ends = [one.expires for some in self.claims.values() for one in some if one.expires]
         edges = ends + [end - LAST_MINUTE for end in ends]
-        while any(abs(edge - self.now) < timedelta(seconds=3) for edge in edges):
+        while not 5 <= self.now.second <= 50 or any(abs(edge - self.now) < timedelta(seconds=3) for edge in edges):
             self.now += timedelta(seconds=7)
 
     def live(self, resource: int) -> list[Claim]:

@@ -33,10 +33,11 @@ async def test_what_actors_were_told_is_what_happened(make_database: MakeDatabas
     )
 
 
-async def _ask(url: str, statement: str) -> object:
+async def _ask(url: str, statement: str) -> int:
     connection = await asyncpg.connect(url)
     try:
-        return await connection.fetchval(statement)
+        found: int = await connection.fetchval(statement)
+        return found
     finally:
         await connection.close()
 

@@ -113,7 +113,7 @@ class Clinics(RuleBasedStateMachine):
         provider, clinic, kind, quarter = which
         if kind == 2:
             return SlotKey(self.pool, self.clinics[0], self.kinds[2], None, self.openings[quarter % 2])
-        at = NINE + timedelta(minutes=15 * quarter if quarter < 14 else 60 * (quarter - 22) + 7)
+        at = NINE + timedelta(minutes=15 * quarter if quarter < 14 else (67, 3 * 1440 + 60)[quarter - 14])
         return SlotKey(self.providers[provider], self.clinics[clinic], self.kinds[kind], zones.minutes(at))
 
     SLOTS = st.tuples(st.integers(0, 1), st.integers(0, 1), st.sampled_from([0, 0, 1, 2]), st.integers(0, 15))
@@ -269,7 +269,7 @@ class Clinics(RuleBasedStateMachine):
             assert outcome.appointment.id == made
             said["replayed"] += 1
 
-    @rule(seconds=st.sampled_from([60, 245, 245, 310, 310, 3600, 6 * 3600]))
+    @rule(seconds=st.sampled_from([60, 245, 245, 310, 310, 3600, 6 * 3600, 20 * 3600]))
     def wait(self, seconds: int) -> None:
         self.model.tick(seconds)
 
@@ -337,7 +337,7 @@ def test_random_lives_match_the_model(database_url: str) -> None:
     said.clear()
     live(database_url, sizes.MODEL_EXAMPLES, sizes.MODEL_STEPS)
     assert said["granted"] > 20
-    proof("model: random lives against a dictionary of intervals", **dict(sorted(said.items())), differences=0)
+    proof("model: random lives against a dictionary of intervals", **dict(sorted(said.items())))
 
 
 def test_the_model_sees_a_desk_that_forgot_to_look(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
