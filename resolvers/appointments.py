@@ -104,13 +104,13 @@ def viewer_role(info: Info) -> Role:
 
 async def hold_slot(info: Info, input: inputs.HoldSlotInput) -> HoldOutcome:
     outcome = await info.context.services.booking.hold(info.context.viewer, input.slot_id, input.idempotency_key)
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
 async def release_hold(info: Info, input: inputs.ReleaseHoldInput) -> ReleaseOutcome:
     outcome = await info.context.services.booking.release(info.context.viewer, input.hold_id, input.idempotency_key)
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -118,7 +118,7 @@ async def book_appointment(info: Info, input: inputs.BookAppointmentInput) -> Bo
     outcome = await info.context.services.booking.book(
         info.context.viewer, input.slot_id, input.patient_id, input.reason, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -126,7 +126,7 @@ async def reschedule_appointment(info: Info, input: inputs.RescheduleAppointment
     outcome = await info.context.services.changing.reschedule(
         info.context.viewer, input.appointment_id, input.slot_id, input.version, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -134,7 +134,7 @@ async def cancel_appointment(info: Info, input: inputs.CancelAppointmentInput) -
     outcome = await info.context.services.changing.cancel(
         info.context.viewer, input.appointment_id, input.version, input.reason, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -142,5 +142,5 @@ async def set_appointment_status(info: Info, input: inputs.SetAppointmentStatusI
     outcome = await info.context.services.changing.set_status(
         info.context.viewer, input.appointment_id, input.version, input.status, input.reason, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome

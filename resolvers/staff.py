@@ -75,7 +75,7 @@ async def register_patient(info: Info, input: inputs.RegisterPatientInput) -> Re
         input.confirmed_new,
         input.idempotency_key,
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -85,7 +85,7 @@ async def update_patient(info: Info, input: inputs.UpdatePatientInput) -> Update
     outcome = await info.context.services.patients.update(
         info.context.viewer, input.id, input.version, fields, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -102,7 +102,7 @@ async def save_clinic(info: Info, input: inputs.SaveClinicInput) -> ClinicOutcom
     outcome = await info.context.services.catalog.save_clinic(
         info.context.viewer, input.id, input.version, draft, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -120,7 +120,7 @@ async def save_provider(info: Info, input: inputs.SaveProviderInput) -> Provider
     outcome = await info.context.services.catalog.save_provider(
         info.context.viewer, input.id, input.version, draft, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -140,7 +140,7 @@ async def save_visit_type(info: Info, input: inputs.SaveVisitTypeInput) -> Visit
     outcome = await info.context.services.catalog.save_visit_type(
         info.context.viewer, input.id, input.version, draft, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -154,7 +154,7 @@ async def set_weekly_hours(info: Info, input: inputs.SetWeeklyHoursInput) -> Hou
     outcome = await info.context.services.schedules.set_weekly_hours(
         info.context.viewer, input.provider_id, input.clinic_id, input.version, rows, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -163,7 +163,7 @@ async def add_schedule_exception(info: Info, input: inputs.AddScheduleExceptionI
     outcome = await info.context.services.schedules.add_exception(
         info.context.viewer, input.provider_id, input.clinic_id, added, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome
 
 
@@ -171,5 +171,5 @@ async def remove_schedule_exception(info: Info, input: inputs.RemoveScheduleExce
     outcome = await info.context.services.schedules.remove_exception(
         info.context.viewer, input.id, input.idempotency_key
     )
-    info.context.loaders.after_write()
+    info.context.loaders.after_write(outcome)
     return outcome

@@ -326,7 +326,7 @@ async def test_no_wrong_id_tells_anything_or_changes_anything(
 
 async def _right_role(client: Client, case: Case, where: str, viewer: str, town: Town) -> None:
     """Malformed, of another type, unknown, somebody else's: all the same, to the byte."""
-    wrong = _malformed() + [_unknown(case.right, town.east)] + [make(town.east) for make in case.other_kinds]
+    wrong = [*_malformed(), _unknown(case.right, town.east), *(make(town.east) for make in case.other_kinds)]
     if viewer != "admin" and not _public_to(viewer, where):
         wrong += [make(town.west) for make in case.foreign]
     answers = [await _ask(client, case, viewer, town.east, where, one) for one in wrong]
@@ -338,7 +338,7 @@ async def _right_role(client: Client, case: Case, where: str, viewer: str, town:
 async def _wrong_role(client: Client, case: Case, where: str, viewer: str, town: Town) -> None:
     """Told before any id is looked at: the same for right and wrong ids."""
     code = "UNAUTHENTICATED" if viewer == "anonymous" else "FORBIDDEN"
-    wrong = _malformed() + [_unknown(case.right, town.east)]
+    wrong = [*_malformed(), _unknown(case.right, town.east)]
     answers = [await _ask(client, case, viewer, town.east)]
     answers += [await _ask(client, case, viewer, town.east, where, one) for one in wrong]
     assert [answer.codes for answer in answers] == [[code]] * len(answers)
@@ -389,7 +389,7 @@ async def _ask(
         "anonymous": lambda: None,
         "patient": lambda: client.patient(place.patient),
         "staff": lambda: client.staff([place.clinic]),
-        "admin": lambda: client.admin(),
+        "admin": client.admin,
     }[viewer]()
     return await client.ask(case.document, variables, token)
 
