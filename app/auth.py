@@ -25,6 +25,7 @@ KNOWN_MAX: Final = 10_000
 KEYS_FRESH_SECONDS: Final = 600
 KEYS_RETRY_SECONDS: Final = 10
 SUBJECT_MAX: Final = 255
+_LAST_SECOND: Final = 253_402_300_799  # of the year 9999
 DAY: Final = 86_400
 log = structlog.get_logger()
 
@@ -92,6 +93,9 @@ class Tokens:
         now = time()
         expires, not_before = claims.get("exp"), claims.get("nbf", 0)
         if not isinstance(expires, int | float) or not isinstance(not_before, int | float):
+            raise TokenRefused("The token names no end.")
+        # Python's JSON takes NaN and infinity for numbers; no comparison with NaN is true.
+        if not expires <= _LAST_SECOND or not not_before <= _LAST_SECOND:
             raise TokenRefused("The token names no end.")
         if expires <= now:
             raise TokenRefused("The token has expired.", expired=True)

@@ -98,7 +98,7 @@ class GraphQLEndpoint:
                     operation_name=asked.operation_name,
                     allowed_operation_types=allowed,
                 )
-                await context.pages.write_audit(asked.operation_name or "query")
+                await context.pages.write_audit()
         except InvalidOperationTypeError as error:
             if method == "GET":
                 raise Refusal(405, "GET answers queries only.", Allow="POST") from None

@@ -16,6 +16,7 @@ from domain.access import Viewer
 from domain.appointments import Appointment, AppointmentEvent, Patient, Slot
 from domain.clinics import Clinic, Provider, VisitType
 from domain.ids import SlotKey
+from domain.outcomes import patients_in
 from domain.schedules import Schedule
 
 K = TypeVar("K")
@@ -34,13 +35,15 @@ class ProviderPage:
 
 
 class Loaders:
-    """`audited` collects the patients whose data was read: the operation writes them down before its answer leaves."""
+    """`audited` collects the patients whose data was read: the operation writes them down, and what was asked, before
+    its answer leaves."""
 
     def __init__(self, database: Database, open_times: OpenTimes, recent: RecentWrites, viewer: Viewer) -> None:
         self._database = database
         self._viewer = viewer
         self._primary = False
         self.audited: set[int] = set()
+        self.operation = ""
         self._slots = SlotReader(database, open_times, recent, viewer)
         self.clinic: DataLoader[int, Clinic | None] = self._by_key(clinics.clinics)
         self.provider: DataLoader[int, Provider | None] = self._by_key(clinics.providers)
@@ -64,8 +67,10 @@ class Loaders:
         """For a whole list that is there already: nothing more has to be waited for."""
         return await self._slots.slots(asked)
 
-    def after_write(self) -> None:
-        """From here on the operation reads what it wrote: the primary, and nothing read before."""
+    def after_write(self, outcome: object) -> None:
+        """From here on the operation reads what it wrote: the primary, and nothing read before. What is answered is read too."""
+        for key in patients_in(outcome):
+            self.read_patient(key)
         self._primary = self._slots.primary = True
         for loader in (
             self.clinic, self.provider, self.visit_type, self.visit_types_at, self.events, self.schedule,

@@ -161,14 +161,14 @@ class Pages:
         async with answering():
             return await changes.now(self._loaders.reader)
 
-    async def write_audit(self, operation: str) -> None:
+    async def write_audit(self) -> None:
         """One row for each patient whose data this operation read; without it there is no answer (rule 22)."""
         keys, self._loaders.audited = self._loaders.audited, set()
         if not keys:
             return
         try:
             async with answering():
-                await changes.audit_reads(self._database.primary, self._viewer, operation, sorted(keys))
+                await changes.audit_reads(self._database.primary, self._viewer, self._loaders.operation, sorted(keys))
         except Exception as error:
             raise Unavailable("audit") from error
 

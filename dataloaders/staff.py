@@ -37,8 +37,8 @@ class StaffPages:
         self._viewer = viewer
         self._loaders = loaders
 
-    async def schedule(self, provider_key: int | None, clinic_key: int | None) -> Schedule | None:
-        """Version 0 and no hours where none is set yet; None where the provider does not work there."""
+    async def schedule(self, provider_key: int | None, clinic_key: int | None) -> Schedule:
+        """Version 0 and no hours where none is set yet; a provider who never worked there is refused like an unknown one."""
         clinic = await self._clinic(clinic_key)
         provider = await self._loaders.provider.load(provider_key) if provider_key is not None else None
         if provider is None:
@@ -46,7 +46,7 @@ class StaffPages:
         pair = (provider.key, clinic.key)
         known = await self._loaders.schedule.load(pair)
         if known is None and clinic.key not in provider.clinic_keys:
-            return None
+            raise Forbidden
         return known or Schedule(*pair, 0)
 
     async def day(self, clinic_key: int | None, day: date) -> ClinicDay:

@@ -168,3 +168,24 @@ class VisitTypeSaved:
 class ScheduleSaved:
     schedule: Schedule
     orphaned: list[Appointment]
+
+
+def patients_in(outcome: object) -> set[int]:
+    """Keys of the patients whose data an outcome shows: a refusal or a replay shows some that nothing was written about."""
+    shown: list[Appointment | Patient | None]
+    match outcome:
+        case PossibleDuplicate(candidates=candidates):
+            shown = [*candidates]
+        case ScheduleSaved(orphaned=orphaned):
+            shown = [*orphaned]
+        case VersionConflict(current=one) | PatientRegistered(patient=one) | PatientUpdated(patient=one):
+            shown = [one]
+        case PatientConflict(appointment=one) | AppointmentBooked(appointment=one):
+            shown = [one]
+        case AppointmentRescheduled(appointment=one) | AppointmentCancelled(appointment=one):
+            shown = [one]
+        case AppointmentStatusSet(appointment=one):
+            shown = [one]
+        case _:
+            shown = []
+    return {one.patient_key if isinstance(one, Appointment) else one.key for one in shown if one is not None}

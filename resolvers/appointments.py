@@ -21,7 +21,6 @@ from domain.appointments import (
 from domain.clinics import Clinic, Provider, VisitType
 from resolvers import inputs
 from resolvers.context import Info
-from resolvers.outcomes import answered
 from services.booking import BookOutcome, HoldOutcome, ReleaseOutcome
 from services.changing import CancelOutcome, RescheduleOutcome, StatusOutcome
 
@@ -105,37 +104,43 @@ def viewer_role(info: Info) -> Role:
 
 async def hold_slot(info: Info, input: inputs.HoldSlotInput) -> HoldOutcome:
     outcome = await info.context.services.booking.hold(info.context.viewer, input.slot_id, input.idempotency_key)
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def release_hold(info: Info, input: inputs.ReleaseHoldInput) -> ReleaseOutcome:
     outcome = await info.context.services.booking.release(info.context.viewer, input.hold_id, input.idempotency_key)
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def book_appointment(info: Info, input: inputs.BookAppointmentInput) -> BookOutcome:
     outcome = await info.context.services.booking.book(
         info.context.viewer, input.slot_id, input.patient_id, input.reason, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def reschedule_appointment(info: Info, input: inputs.RescheduleAppointmentInput) -> RescheduleOutcome:
     outcome = await info.context.services.changing.reschedule(
         info.context.viewer, input.appointment_id, input.slot_id, input.version, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def cancel_appointment(info: Info, input: inputs.CancelAppointmentInput) -> CancelOutcome:
     outcome = await info.context.services.changing.cancel(
         info.context.viewer, input.appointment_id, input.version, input.reason, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def set_appointment_status(info: Info, input: inputs.SetAppointmentStatusInput) -> StatusOutcome:
     outcome = await info.context.services.changing.set_status(
         info.context.viewer, input.appointment_id, input.version, input.status, input.reason, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome

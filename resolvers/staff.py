@@ -14,7 +14,6 @@ from domain.clinics import Address, Clinic, GeoPoint, Provider, VisitType
 from domain.schedules import Schedule, ScheduleException, WeeklyHours
 from resolvers import inputs
 from resolvers.context import Info
-from resolvers.outcomes import answered
 from resolvers.values import LocalTime, Weekday
 from services.catalog import ClinicOutcome, ProviderOutcome, VisitTypeOutcome
 from services.patients import RegisterOutcome, UpdateOutcome
@@ -76,7 +75,8 @@ async def register_patient(info: Info, input: inputs.RegisterPatientInput) -> Re
         input.confirmed_new,
         input.idempotency_key,
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def update_patient(info: Info, input: inputs.UpdatePatientInput) -> UpdateOutcome:
@@ -85,7 +85,8 @@ async def update_patient(info: Info, input: inputs.UpdatePatientInput) -> Update
     outcome = await info.context.services.patients.update(
         info.context.viewer, input.id, input.version, fields, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def save_clinic(info: Info, input: inputs.SaveClinicInput) -> ClinicOutcome:
@@ -101,7 +102,8 @@ async def save_clinic(info: Info, input: inputs.SaveClinicInput) -> ClinicOutcom
     outcome = await info.context.services.catalog.save_clinic(
         info.context.viewer, input.id, input.version, draft, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def save_provider(info: Info, input: inputs.SaveProviderInput) -> ProviderOutcome:
@@ -118,7 +120,8 @@ async def save_provider(info: Info, input: inputs.SaveProviderInput) -> Provider
     outcome = await info.context.services.catalog.save_provider(
         info.context.viewer, input.id, input.version, draft, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def save_visit_type(info: Info, input: inputs.SaveVisitTypeInput) -> VisitTypeOutcome:
@@ -137,7 +140,8 @@ async def save_visit_type(info: Info, input: inputs.SaveVisitTypeInput) -> Visit
     outcome = await info.context.services.catalog.save_visit_type(
         info.context.viewer, input.id, input.version, draft, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def set_weekly_hours(info: Info, input: inputs.SetWeeklyHoursInput) -> HoursOutcome:
@@ -150,7 +154,8 @@ async def set_weekly_hours(info: Info, input: inputs.SetWeeklyHoursInput) -> Hou
     outcome = await info.context.services.schedules.set_weekly_hours(
         info.context.viewer, input.provider_id, input.clinic_id, input.version, rows, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def add_schedule_exception(info: Info, input: inputs.AddScheduleExceptionInput) -> ExceptionOutcome:
@@ -158,11 +163,13 @@ async def add_schedule_exception(info: Info, input: inputs.AddScheduleExceptionI
     outcome = await info.context.services.schedules.add_exception(
         info.context.viewer, input.provider_id, input.clinic_id, added, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome
 
 
 async def remove_schedule_exception(info: Info, input: inputs.RemoveScheduleExceptionInput) -> ExceptionOutcome:
     outcome = await info.context.services.schedules.remove_exception(
         info.context.viewer, input.id, input.idempotency_key
     )
-    return answered(info, outcome)
+    info.context.loaders.after_write(outcome)
+    return outcome

@@ -1,17 +1,24 @@
 """What every operation passes: parse and validation once per text, limits, and errors that carry a code and no internals."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from traceback import format_tb
 from typing import Any, Final
 
 import structlog
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    SelectionNode,
     parse,
     specified_rules,
     validate,
@@ -24,15 +31,20 @@ from schema import limits
 from schema.limits import LimitExceeded, Limits
 
 DOCUMENTS_MAX: Final = 1000
+LABEL_MAX: Final = 200
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A text as it was understood: a document, or why not."""
+    """A text as it was understood: a document, or why not. `asked`: the root fields of each operation, by its name."""
 
     document: DocumentNode | None
     errors: list[GraphQLError]
+    asked: dict[str, str] = field(default_factory=dict)
+
+    def fields_of(self, operation_name: str | None) -> str:
+        return self.asked.get(operation_name or "") or next(iter(self.asked.values()), "")
 
 
 class Documents:
@@ -69,7 +81,30 @@ def _understand(schema: GraphQLSchema, text: str, allowed: Limits, introspection
         return Known(document, [too_much])
     rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
     found = validate(schema, document, rules, max_errors=20)
-    return Known(document, [_with_code(error, "GRAPHQL_VALIDATION_FAILED") for error in found])
+    coded_errors = [_with_code(error, "GRAPHQL_VALIDATION_FAILED") for error in found]
+    return Known(document, coded_errors, {} if coded_errors else _root_fields(document))
+
+
+def _root_fields(document: DocumentNode) -> dict[str, str]:
+    """What audit rows call an operation: the fields themselves, not the names that clients give."""
+    fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+    found = {}
+    for one in document.definitions:
+        if isinstance(one, OperationDefinitionNode):
+            names = dict.fromkeys(_field_names(one.selection_set.selections, dict(fragments)))
+            found[one.name.value if one.name else ""] = " ".join(names)[:LABEL_MAX]
+    return found
+
+
+def _field_names(selections: Iterable[SelectionNode], unseen: dict[str, FragmentDefinitionNode]) -> Iterator[str]:
+    """Each fragment is walked once: spreads of spreads could otherwise double at every step."""
+    for one in selections:
+        if isinstance(one, FieldNode):
+            yield one.name.value
+        elif isinstance(one, InlineFragmentNode):
+            yield from _field_names(one.selection_set.selections, unseen)
+        elif isinstance(one, FragmentSpreadNode) and one.name.value in unseen:
+            yield from _field_names(unseen.pop(one.name.value).selection_set.selections, unseen)
 
 
 DOCUMENTS: Final = Documents()
@@ -93,6 +128,7 @@ class Operation(SchemaExtension):
         if known.document is None:
             raise known.errors[0]
         context.graphql_document = known.document
+        context.context.loaders.operation = known.fields_of(context.operation_name)
         self._known = known
         yield
 
@@ -134,7 +170,14 @@ def coded(error: GraphQLError) -> GraphQLError:
     for kind, code, message in _CAUSES:
         if isinstance(cause, kind):
             return _told(error, message, code)
-    log.error("operation failed", path=error.path, exc_info=cause)
+    # Only what and where: a database's message holds the row that it refused, and so somebody's data.
+    log.error(
+        "operation failed",
+        path=error.path,
+        fault=type(cause).__name__,
+        sqlstate=getattr(cause, "sqlstate", None),
+        at="".join(format_tb(cause.__traceback__)),
+    )
     return _told(error, "Something went wrong here. It has been noted.", "INTERNAL")
 
 

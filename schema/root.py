@@ -1,7 +1,9 @@
 """Query and Mutation: where every operation begins."""
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
 
 from resolvers import appointments as visits
 from resolvers import clinics as places
@@ -161,9 +163,14 @@ class _ProductionOperation(Operation):
     introspection_for_all = False
 
 
+class _Schema(strawberry.Schema):
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Nothing: refusals are no news for the log, and faults of our own are logged where errors are coded."""
+
+
 def build(*, production: bool = False) -> strawberry.Schema:
     """The schema with its executor, limits and error codes."""
-    return strawberry.Schema(
+    return _Schema(
         Query,
         Mutation,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=production),

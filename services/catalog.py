@@ -138,10 +138,10 @@ class Catalog:
         if isinstance(clean, InvalidInput):
             return clean
         places = await _known_clinics(tx, clean)
-        if isinstance(places, InvalidInput):
+        if isinstance(places, NotFound):
             return places
         visits = await _known_visit_types(tx, clean)
-        if isinstance(visits, InvalidInput):
+        if isinstance(visits, NotFound):
             return visits
         provider = await _write_provider(tx, before, clean, places, visits)
         shown = sorted({*provider.clinic_keys, *(before.clinic_keys if before else ())})
@@ -206,22 +206,22 @@ def _checked(draft: Draft) -> Draft | InvalidInput:
         return records.invalid(fault)
 
 
-async def _known_clinics(tx: Connection, draft: ProviderDraft) -> list[int] | InvalidInput:
+async def _known_clinics(tx: Connection, draft: ProviderDraft) -> list[int] | NotFound:
     keys = [ids.key(one, ids.CLINIC) for one in draft.clinic_ids]
     known = await clinics.clinics(tx, [key for key in keys if key is not None])
-    return _known("clinicIds", keys, known, "There is no such clinic.")
+    return _known("clinicIds", keys, known, "clinic")
 
 
-async def _known_visit_types(tx: Connection, draft: ProviderDraft) -> list[int] | InvalidInput:
+async def _known_visit_types(tx: Connection, draft: ProviderDraft) -> list[int] | NotFound:
     keys = [ids.key(one, ids.VISIT_TYPE) for one in draft.visit_type_ids]
     known = await clinics.visit_types(tx, [key for key in keys if key is not None])
-    return _known("visitTypeIds", keys, known, "There is no such visit type.")
+    return _known("visitTypeIds", keys, known, "visit type")
 
 
-def _known(field: str, keys: list[int | None], known: dict[int, Any], message: str) -> list[int] | InvalidInput:
+def _known(field: str, keys: list[int | None], known: dict[int, Any], what: str) -> list[int] | NotFound:
     for at, key in enumerate(keys):
         if key not in known:
-            return InvalidInput(f"{field}.{at}", message)
+            return records.unknown(f"{field}.{at}", what)
     return sorted(known)
 
 

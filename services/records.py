@@ -8,7 +8,7 @@ from adapters.postgres.changes import Request
 from adapters.postgres.database import Reader
 from domain.access import Viewer
 from domain.faults import BadInput
-from domain.outcomes import IdempotencyMismatch, InvalidInput, StaleVersion
+from domain.outcomes import IdempotencyMismatch, InvalidInput, NotFound, StaleVersion
 
 # What the stream tells of a change that is more than times opened and closed: read the calendar again.
 INVALIDATED: Final = {"kind": "invalidated"}
@@ -38,3 +38,8 @@ def stale(version: int | None, current: int) -> StaleVersion | InvalidInput | No
 
 def invalid(fault: BadInput) -> InvalidInput:
     return InvalidInput(fault.field, fault.message)
+
+
+def unknown(field: str, what: str) -> NotFound:
+    """For an id inside what is to be saved (rule 20). `field` is dotted, as in InvalidInput."""
+    return NotFound(f"There is no such {what} ({field}).")

@@ -15,6 +15,7 @@ from domain.faults import BadInput
 from domain.outcomes import IdempotencyMismatch, InvalidInput, NotFound, ScheduleSaved, StaleVersion
 from domain.schedules import TICK_MINUTES, ExceptionKind, Schedule, WeeklyHours, overlapping
 from services import records, requests
+from services.booking import RolledBack
 
 ROWS_MAX: Final = 200
 EXCEPTIONS_MAX: Final = 2000
@@ -133,6 +134,8 @@ class Schedules:
                 entity = await edit(tx, standing, pair)
             except BadInput as fault:
                 return records.invalid(fault)
+            except RolledBack as rolled_back:
+                return rolled_back.outcome
             if not isinstance(entity, str):
                 return entity
             stored = {"type": "ScheduleSaved", "provider": pair[0], "clinic": pair[1]}
@@ -148,7 +151,7 @@ def _pair(provider_id: str, clinic_id: str) -> Pair | None:
 
 
 async def _rows(tx: Connection, hours: Sequence[HoursInput]) -> list[WeeklyHours]:
-    """The rows with the keys of their visit types. Raises BadInput for the first field that breaks a rule."""
+    """The rows with the keys of their visit types. Raises BadInput for the first field that breaks a rule, RolledBack for an unknown id."""
     if len(hours) > ROWS_MAX:
         raise BadInput("hours", f"At most {ROWS_MAX} rows are taken.")
     keys = {key for row in hours for one in row.visit_type_ids if (key := ids.key(one, ids.VISIT_TYPE)) is not None}
@@ -169,7 +172,7 @@ def _row(field: str, row: HoursInput, known: dict[int, Any]) -> WeeklyHours:
     for at, one in enumerate(row.visit_type_ids):
         key = ids.key(one, ids.VISIT_TYPE)
         if key is None or key not in known:
-            raise BadInput(f"{field}.visitTypeIds.{at}", "There is no such visit type.")
+            raise RolledBack(records.unknown(f"{field}.visitTypeIds.{at}", "visit type"))
         keys.append(key)
     return WeeklyHours(row.weekday, row.opens, row.closes, row.valid_from, row.valid_to, tuple(dict.fromkeys(keys)))
 

@@ -5,9 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+import structlog
+
 from adapters.postgres.database import Connection, Reader
 from domain.access import Viewer
+from domain.faults import Unavailable
 from domain.streams import Position
+
+log = structlog.get_logger()
 
 RECORD = """
 WITH bumped AS (
@@ -59,7 +65,9 @@ WHERE o.resource_id = $1 AND o.resource_version = $2 AND o.clinic_id = $3 AND o.
 
 AUDIT_READS = """
 INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
-SELECT (SELECT app_now()), $1, $2, patient_id, $3, NULL, $4 FROM unnest($5::bigint[]) AS patient_id
+SELECT (SELECT app_now()), $1, $2, k.patient_id, $3, NULL, $4 FROM unnest($5::bigint[]) AS k (patient_id)
+WHERE NOT EXISTS (SELECT FROM audit AS w WHERE w.patient_id = k.patient_id AND w.request_id = $4
+    AND w.at > (SELECT app_now()) - interval '1 minute')
 """
 
 FORGET_KEYS = """
@@ -113,10 +121,22 @@ class Change:
 
 
 async def record(tx: Connection, change: Change) -> Position | None:
-    """Writes all of it in one statement; answers where the clinic's stream stands after it, if a calendar changed."""
+    """Writes all of it in one statement; answers where the clinic's stream stands after it, if a calendar changed.
+
+    What can't be written down is not done: Unavailable, and the transaction is undone (rule 22).
+    """
+    try:
+        row = await tx.fetchrow(RECORD, *_columns(change))
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError, asyncpg.RaiseError) as error:
+        log.error("a change could not be written down", fault=type(error).__name__, sqlstate=error.sqlstate)
+        raise Unavailable("record") from error
+    assert row is not None
+    return _position(row, change.clinic_key or 0) if row["xid"] is not None else None
+
+
+def _columns(change: Change) -> tuple[Any, ...]:
     appointment_key, appointment_version = change.appointment or (None, None)
-    row = await tx.fetchrow(
-        RECORD,
+    return (
         change.at,
         list({told.resource_key for told in change.told}),
         [told.resource_key for told in change.told],
@@ -137,8 +157,6 @@ async def record(tx: Connection, change: Change) -> Position | None:
         change.viewer.request_id,
         change.appointment_payload,
     )
-    assert row is not None
-    return _position(row, change.clinic_key or 0) if row["xid"] is not None else None
 
 
 async def remembered(reader: Reader, caller: str, key: str) -> tuple[str, bytes, dict[str, Any]] | None:
@@ -161,7 +179,7 @@ async def of_version(reader: Reader, resource_key: int, version: int, clinic_key
 
 
 async def audit_reads(reader: Reader, viewer: Viewer, operation: str, patient_keys: Sequence[int]) -> None:
-    """One row per patient whose data an operation read (rule 22)."""
+    """One row per patient whose data an operation read, but for those whom the same request wrote about (rule 22)."""
     await reader.execute(AUDIT_READS, viewer.subject, viewer.role.value, operation, viewer.request_id, patient_keys)
 
 

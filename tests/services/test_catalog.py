@@ -222,10 +222,6 @@ async def test_a_provider_is_created_and_replaced_as_a_whole(
         ("languages.0", replace(PROVIDER, languages=["en_US"])),
         ("languages.0", replace(PROVIDER, languages=["a-" * 5000])),
         ("clinicIds", replace(PROVIDER, clinic_ids=["x"] * 501)),
-        ("clinicIds.0", replace(PROVIDER, clinic_ids=["nonsense"])),
-        ("clinicIds.0", replace(PROVIDER, clinic_ids=[ids.node(ids.CLINIC, 999_999)])),
-        ("visitTypeIds.0", replace(PROVIDER, visit_type_ids=[ids.node(ids.VISIT_TYPE, 999_999)])),
-        ("visitTypeIds.0", replace(PROVIDER, visit_type_ids=[ids.node(ids.CLINIC, 1)])),
     ],
 )
 async def test_a_broken_provider_is_not_saved(
@@ -235,6 +231,25 @@ async def test_a_broken_provider_is_not_saved(
     answer = await catalog.save_provider(admin(), None, None, draft, key())
     assert isinstance(answer, InvalidInput)
     assert answer.field == field
+    assert await database.primary.fetchval("SELECT count(*) FROM resources") == before
+
+
+@pytest.mark.parametrize(
+    ("field", "draft"),
+    [
+        ("clinicIds.0", replace(PROVIDER, clinic_ids=["nonsense"])),
+        ("clinicIds.0", replace(PROVIDER, clinic_ids=[ids.node(ids.CLINIC, 999_999)])),
+        ("visitTypeIds.0", replace(PROVIDER, visit_type_ids=[ids.node(ids.VISIT_TYPE, 999_999)])),
+        ("visitTypeIds.0", replace(PROVIDER, visit_type_ids=[ids.node(ids.CLINIC, 1)])),
+    ],
+)
+async def test_a_provider_of_unknown_clinics_or_visits_is_not_saved(
+    database: Database, catalog: Catalog, field: str, draft: ProviderDraft
+) -> None:
+    before = await database.primary.fetchval("SELECT count(*) FROM resources")
+    answer = await catalog.save_provider(admin(), None, None, draft, key())
+    assert isinstance(answer, NotFound)
+    assert field in answer.message
     assert await database.primary.fetchval("SELECT count(*) FROM resources") == before
 
 

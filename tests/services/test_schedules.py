@@ -179,9 +179,6 @@ async def test_an_exception_may_be_the_first_that_is_set(
         ("hours.0.closes", [HoursInput(0, 540, 607)]),
         ("hours.0.closes", [HoursInput(0, 540, 1445)]),
         ("hours.0.validTo", [HoursInput(0, 540, 600, date(2027, 1, 2), date(2027, 1, 1))]),
-        ("hours.0.visitTypeIds.0", [HoursInput(0, 540, 600, visit_type_ids=("nonsense",))]),
-        ("hours.0.visitTypeIds.0", [HoursInput(0, 540, 600, visit_type_ids=(ids.node(ids.VISIT_TYPE, 999_999),))]),
-        ("hours.0.visitTypeIds.0", [HoursInput(0, 540, 600, visit_type_ids=(ids.node(ids.CLINIC, 1),))]),
         ("hours.2.opens", [HoursInput(0, 540, 600), HoursInput(0, 600, 660), HoursInput(0, 655, 700)]),
         ("hours", [HoursInput(0, 540, 600)] * 201),
     ],
@@ -194,6 +191,16 @@ async def test_rows_that_break_a_rule_are_named(
     assert answer.field == field
     assert await versions(database, world) == (1, 0)
     assert await told(database, world) == []
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", ids.node(ids.VISIT_TYPE, 999_999), ids.node(ids.CLINIC, 1)])
+async def test_rows_for_an_unknown_visit_type_are_not_saved(
+    database: Database, schedules: Schedules, world: World, wrong: str
+) -> None:
+    answer = await set_hours(schedules, world, [HoursInput(0, 540, 600, visit_type_ids=(wrong,))])
+    assert isinstance(answer, NotFound)
+    assert "hours.0.visitTypeIds.0" in answer.message
+    assert await versions(database, world) == (1, 0)
 
 
 async def test_rows_for_different_kinds_of_visit_may_overlap(
