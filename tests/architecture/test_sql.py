@@ -27,6 +27,10 @@ NOT_PREPARED: Final = {
     "adapters.postgres.migrations.CREATE_TABLE": "DDL can't be prepared; every migration runs it",
     "adapters.postgres.bulk.ANALYZE": "a utility statement can't be prepared; the demo runs it",
 }
+# Modules outside the adapter that may name its statements; none may run one.
+NAMED: Final = {
+    "app/hammer/hammering.py": "picks three of verify's rules by their statement; `verify.findings` runs them"
+}
 CLOCKS: Final = re.compile(
     r"(?<!app_)\b(?:now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday)\s*\("
     r"|\b(?:current_timestamp|current_date|current_time|localtimestamp|localtime)\b",
@@ -94,15 +98,15 @@ def test_each_statement_stands_beside_the_one_function_that_runs_it() -> None:
         for name in constants(path):
             users = [one for one in [*sources.functions(path), *_tables(path)] if name in _names(one)]
             assert len(users) == 1, f"{path}: {name} is used in {len(users)} places"
-    borrowed = [
-        f"{path}: {node.attr}"
+    borrowed = {
+        path.as_posix()
         for path in sources.code(*sources.FOLDERS)
         for node in ast.walk(sources.tree(path))
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and f"adapters.postgres.{node.value.id}.{node.attr}" in ALL
-    ]
-    assert borrowed == []
+    }
+    assert borrowed == set(NAMED)
 
 
 def _tables(path: Path) -> list[ast.stmt]:
