@@ -153,9 +153,9 @@ class SaveVisitTypeInput:
     start_every_minutes: int | None = strawberry.field(
         default=None, description="A multiple of 5; the duration if not given."
     )
-    minimum_notice_minutes: int = 60
+    minimum_notice_minutes: int = strawberry.field(default=60, description="0 to a year, in minutes.")
     bookable_days_ahead: int = strawberry.field(default=90, description="0 to 730.")
-    cancel_until_minutes: int = 1440
+    cancel_until_minutes: int = strawberry.field(default=1440, description="0 to a year, in minutes.")
     modality: Modality = Modality.IN_PERSON
     active: bool = True
 

@@ -119,7 +119,11 @@ class Mutation:
         graphql_type=RescheduleAppointmentResult,
         description="Moves an appointment to another time, provider or clinic for the same kind of visit.",
     )
-    cancel_appointment = strawberry.field(resolver=visits.cancel_appointment, graphql_type=CancelAppointmentResult)
+    cancel_appointment = strawberry.field(
+        resolver=visits.cancel_appointment,
+        graphql_type=CancelAppointmentResult,
+        description="Frees the time. Patients until `changeableUntil`; staff also after it.",
+    )
     set_appointment_status = strawberry.field(
         resolver=visits.set_appointment_status,
         graphql_type=SetAppointmentStatusResult,

@@ -16,6 +16,10 @@ SELECT NOT EXISTS (SELECT FROM clinics) AND NOT EXISTS (SELECT FROM resources)
     AND NOT EXISTS (SELECT FROM patients) AND NOT EXISTS (SELECT FROM visit_types)
 """
 
+ANALYZE = """
+ANALYZE
+"""
+
 CLINICS = """
 INSERT INTO clinics (name, time_zone, address_lines, city, region, postal_code, country, latitude, longitude, phone)
 SELECT r.name, r.time_zone, r.address_lines, r.city, r.region, r.postal_code, r.country, r.latitude, r.longitude, r.phone
@@ -261,3 +265,8 @@ async def tell(tx: Connection, told: Sequence[Told], subject: str, operation: st
         [one.payload for one in told],
     )
     await tx.execute(AUDITED, subject, operation, entity)
+
+
+async def analyze(reader: Reader) -> None:
+    """Lets the planner look at what came in; until it has, its first plans are guesses."""
+    await reader.execute(ANALYZE)

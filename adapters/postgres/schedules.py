@@ -78,7 +78,7 @@ async def standing(tx: Connection, provider_key: int, clinic_key: int) -> Standi
 
 async def set_hours(tx: Connection, provider_key: int, clinic_key: int, hours: Sequence[WeeklyHours]) -> None:
     """Replaces the whole set."""
-    await tx.execute(RAISE, provider_key, clinic_key)
+    await _raise_version(tx, provider_key, clinic_key)
     await tx.execute(CLEAR_HOURS, provider_key, clinic_key)
     await tx.execute(
         ADD_HOURS,
@@ -103,7 +103,7 @@ async def add_exception(
     closes: int,
     reason: str | None,
 ) -> int:
-    await tx.execute(RAISE, provider_key, clinic_key)
+    await _raise_version(tx, provider_key, clinic_key)
     key: int = await tx.fetchval(ADD_EXCEPTION, provider_key, clinic_key, kind.value, day, opens, closes, reason)
     return key
 
@@ -118,5 +118,9 @@ async def remove_exception(tx: Connection, key: int, provider_key: int, clinic_k
     """False where it is gone already."""
     if await tx.fetchval(REMOVE_EXCEPTION, key) is None:
         return False
-    await tx.execute(RAISE, provider_key, clinic_key)
+    await _raise_version(tx, provider_key, clinic_key)
     return True
+
+
+async def _raise_version(tx: Connection, provider_key: int, clinic_key: int) -> None:
+    await tx.execute(RAISE, provider_key, clinic_key)

@@ -85,7 +85,7 @@ class Filling:
         await self._add_patients()
         posts = await self._add_providers()
         await self._add_visits(posts)
-        await self._database.primary.execute("ANALYZE")  # else the first plans are guesses
+        await bulk.analyze(self._database.primary)
         return self._summary
 
     async def _add_clinics(self) -> None:

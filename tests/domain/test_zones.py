@@ -96,7 +96,7 @@ def test_a_name_that_is_no_zone(name: str) -> None:
         zones.named(name)
 
 
-@given(st.datetimes(datetime(1990, 1, 1), datetime(2150, 1, 1)), st.sampled_from(oracle.ALL_ZONES))  # noqa: DTZ001
+@given(st.datetimes(datetime(1990, 1, 1), datetime(2150, 1, 1)), st.sampled_from(oracle.ALL_ZONES))  # noqa: DTZ001 (wall times)
 def test_minutes_and_back(naive: datetime, name: str) -> None:
     at = naive.replace(tzinfo=UTC)
     zone = zones.named(name)
