@@ -60,7 +60,7 @@ async def _slots(product: Product, one: Offering) -> list[Slot]:
     today = zones.today(one.now, one.zone)
     key = (one.provider_key, one.clinic_key, one.visit_type.key)
     times = await product.open_times.free(
-        product.database.primary, [one], today, today + timedelta(days=6), binding=True, limit=SLOTS_LOOKED_AT
+        product.database.primary, [key], today, today + timedelta(days=6), binding=True, limit=SLOTS_LOOKED_AT
     )
     soonest = one.now + timedelta(minutes=max(one.visit_type.cancel_until_minutes, 1440) + 60)
     return [slot for slot in times[key] if slot.starts_at > soonest]

@@ -1,59 +1,51 @@
-"""Where calendars come from: Redis where an entry is new enough, else PostgreSQL. The process's own layer goes before both."""
+"""Where calendars come from: Redis where an entry is new enough, else PostgreSQL. The process's own layer will go before both."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Final
 
-from adapters.postgres import calendars
 from adapters.postgres.calendars import Pair
-from adapters.postgres.database import Reader
 from adapters.redis.calendars import CalendarCache
-from domain.calendars import Calendar, dumps, loads
+from domain.calendars import CHUNK_TICKS, Calendar, dumps, loads
 
 WRITING_MAX: Final = 64
 
 
 class CachedCalendars:
-    """An entry counts only at or above the version asked for: a writer killed after its commit leaves an old one behind.
+    """Calendars in Redis. An entry counts only at or above the version that PostgreSQL names: whoever asks sees to that.
 
-    Off (`cache` None), away or wrong, the answers stay the same.
+    Off, away or wrong, the answers stay the same.
     """
 
-    def __init__(self, cache: CalendarCache | None, *, exact: bool = False) -> None:
+    def __init__(self, cache: CalendarCache, *, exact: bool = False) -> None:
         """`exact`: only entries of the very version count, for a view of one moment."""
+        self.exact = exact
         self._cache = cache
-        self._exact = exact
         self._writing: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, reader: Reader, epoch: str, wanted: Mapping[Pair, int]) -> dict[Pair, Calendar]:
-        if self._cache is None:
-            return await calendars.busy(reader, list(wanted))
-        names = {pair: f"{epoch}:{pair[0]}:{pair[1]}" for pair in wanted}
-        cached = await self._cache.read(list(names.values()))
-        found: dict[Pair, Calendar] = {}
-        for pair, version in wanted.items():
-            raw = cached.get(names[pair])
-            calendar = loads(raw) if raw is not None else None
-            if calendar is not None and self._counts(calendar.version, version):
+    async def peek(self, epoch: str, wanted: Sequence[Pair]) -> Mapping[Pair, Calendar]:
+        """The entries there are that can be read as what they should be."""
+        names = {pair: _name(epoch, pair) for pair in wanted}
+        found = {}
+        for pair, name in names.items() if (cached := await self._cache.read(list(names.values()))) else ():
+            calendar = loads(cached[name]) if name in cached else None
+            if calendar is not None and calendar.base == pair[1] * CHUNK_TICKS:
                 found[pair] = calendar
-        missing = [pair for pair in wanted if pair not in found]
-        if missing:
-            read = await calendars.busy(reader, missing)
-            self._keep({names[pair]: dumps(calendar) for pair, calendar in read.items()})
-            found.update(read)
         return found
 
-    def _keep(self, entries: dict[str, bytes]) -> None:
+    def keep(self, epoch: str, fresh: Mapping[Pair, Calendar]) -> None:
         """Written beside the answer, not before it. Under a flood of misses some are not kept: a cache may forget."""
-        if self._cache is None or len(self._writing) >= WRITING_MAX:
+        if len(self._writing) >= WRITING_MAX:
             return
+        entries = {_name(epoch, pair): dumps(calendar) for pair, calendar in fresh.items()}
         task = asyncio.create_task(self._cache.write(entries))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    def _counts(self, version: int, wanted: int) -> bool:
-        return version == wanted if self._exact else version >= wanted
+
+def _name(epoch: str, pair: Pair) -> str:
+    return f"{epoch}:{pair[0]}:{pair[1]}"
 
 
 class RecentWrites:

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from adapters.postgres import calendars, slot_states
-from adapters.postgres.calendars import Offering, Triple
+from adapters.postgres import changes, slot_states
+from adapters.postgres.calendars import Triple
 from adapters.postgres.database import Database, Reader, answering
 from adapters.postgres.open_times import OpenTimes
 from dataloaders.calendars import RecentWrites
-from domain import availability, zones
+from domain import availability
 from domain.access import Viewer
 from domain.appointments import Slot
 from domain.ids import SlotKey
 
 SLOTS_MAX = 200
-NEXT_STEPS_DAYS = (14, 62, 400, availability.DAYS_AHEAD_MAX)
+NEXT_STEPS_DAYS = (14, 62, 400, availability.DAYS_AHEAD_MAX + 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +43,30 @@ class SlotReader:
 
     async def slots(self, asked: Sequence[Asked]) -> list[list[Slot] | None]:
         """By start; None where the provider does not offer that visit type there."""
+        found: dict[Asked, list[Slot]] = {}
         async with answering():
             reader = self._reader({one.provider_key for one in asked})
-            offerings = await calendars.offerings(reader, list({_triple(one) for one in asked}))
-            found: dict[Asked, list[Slot]] = {}
-            for group in {(one.first, one.last, one.limit) for one in asked}:
-                members = [one for one in asked if (one.first, one.last, one.limit) == group]
-                first, last, limit = group
-                some = [offerings[_triple(one)] for one in members if _triple(one) in offerings]
-                times = await self._free(reader, some, first, last, limit)
+            for first, last, limit in {(one.first, one.last, one.limit) for one in asked}:
+                members = [one for one in asked if (one.first, one.last, one.limit) == (first, last, limit)]
+                times = await self._free(reader, [_triple(one) for one in members], first, last, limit)
                 found.update({one: times[_triple(one)] for one in members if _triple(one) in times})
-            return [found.get(one) for one in asked]
+        return [found.get(one) for one in asked]
 
     async def next_slots(self, asked: Sequence[Triple]) -> list[Slot | None]:
         """The earliest open time each: a narrow look first, further ahead only for those that have none."""
+        found: dict[Triple, Slot] = {}
         async with answering():
             reader = self._reader({one[0] for one in asked})
-            offerings = await calendars.offerings(reader, list(set(asked)))
-            found: dict[Triple, Slot] = {}
-            from_day = 0
+            # Every clinic's today lies within a day of this one's.
+            yesterday = (await changes.now(reader)).date() - timedelta(days=1)
+            first = yesterday
             for days in NEXT_STEPS_DAYS:
-                left = [one for triple, one in offerings.items() if triple not in found and one.open]
-                for today in {zones.today(one.now, one.zone) for one in left}:
-                    some = [one for one in left if zones.today(one.now, one.zone) == today]
-                    first, last = today + timedelta(days=from_day), today + timedelta(days=days)
-                    times = await self._free(reader, some, first, last, 1)
-                    found.update({triple: slots[0] for triple, slots in times.items() if slots})
-                from_day = days + 1
-            return [found.get(one) for one in asked]
+                left = [one for one in dict.fromkeys(asked) if one not in found]
+                last = yesterday + timedelta(days=days)
+                times = await self._free(reader, left, first, last, 1) if left else {}
+                found.update({triple: slots[0] for triple, slots in times.items() if slots})
+                first = last + timedelta(days=1)
+        return [found.get(one) for one in asked]
 
     async def states(self, keys: Sequence[SlotKey]) -> list[Slot | None]:
         """What has become of slots that are named by their ids."""
@@ -82,9 +78,9 @@ class SlotReader:
         return [found.get(key) for key in keys]
 
     async def _free(
-        self, reader: Reader, offerings: list[Offering], first: date, last: date, limit: int
+        self, reader: Reader, keys: list[Triple], first: date, last: date, limit: int
     ) -> dict[Triple, list[Slot]]:
-        return await self._open_times.free(reader, offerings, first, last, binding=self._binding, limit=limit)
+        return await self._open_times.free(reader, keys, first, last, binding=self._binding, limit=limit)
 
     def _reader(self, provider_keys: set[int]) -> Reader:
         recent = any(self._recent.include(key) for key in provider_keys)

@@ -47,13 +47,12 @@ class Alternatives:
         reader = self._database.primary
         async with answering():
             providers = await calendars.offering_providers(reader, clinic_key, visit_type_key)
-            keys = [(one, clinic_key, visit_type_key) for one in providers]
-            offerings = list((await calendars.offerings(reader, keys)).values()) if keys else []
-            if not offerings:
-                return []
-            offerings.sort(key=lambda one: one.provider_key != provider_key)
-            for days in LOOK_DAYS:
-                found = await self._open_times.nearest(reader, offerings, wanted, days, binding=binding, count=COUNT)
+            # Where equally near, the same provider's time comes first.
+            ordered = sorted(providers, key=lambda one: one != provider_key)
+            keys = [(one, clinic_key, visit_type_key) for one in ordered]
+            found: list[Slot] = []
+            for days in LOOK_DAYS if keys else ():
+                found = await self._open_times.nearest(reader, keys, wanted, days, binding=binding, count=COUNT)
                 if len(found) == COUNT:
                     break
             return found

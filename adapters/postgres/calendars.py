@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,6 +33,39 @@ JOIN visit_types AS v ON v.id = k.visit_type_id
 JOIN provider_clinics AS w ON w.provider_id = p.id AND w.clinic_id = c.id
 JOIN provider_visit_types AS o ON o.provider_id = p.id AND o.visit_type_id = v.id
 LEFT JOIN schedules AS s ON s.provider_id = p.id AND s.clinic_id = c.id
+"""
+
+OPEN_TIMES = """
+SELECT k.provider_id, k.clinic_id, p.kind AS provider_kind, c.time_zone, r.version AS resource_version,
+    coalesce(s.version, 0) AS schedule_version, p.active AND c.active AND v.active AS open, (SELECT app_now()) AS now, e.epoch,
+    CASE WHEN s.version <> k.schedule_version THEN
+        coalesce((SELECT jsonb_agg(jsonb_build_array(h.weekday, h.opens, h.closes, h.valid_from, h.valid_to, h.visit_type_ids)
+                  ORDER BY h.weekday, h.opens, h.id)
+                  FROM weekly_hours AS h WHERE h.provider_id = s.provider_id AND h.clinic_id = s.clinic_id), '[]') END AS hours,
+    CASE WHEN s.version <> k.schedule_version THEN
+        coalesce((SELECT jsonb_agg(jsonb_build_array(x.id, x.kind, x.date, x.opens, x.closes, x.reason)
+                  ORDER BY x.date, x.opens, x.id)
+                  FROM schedule_exceptions AS x WHERE x.provider_id = s.provider_id AND x.clinic_id = s.clinic_id
+                      AND x.date >= (SELECT app_now() - interval '800 days')::date), '[]') END AS exceptions,
+    k.calendar_version < r.version OR e.epoch::text <> $8 OR ($9 AND k.calendar_version <> r.version) AS calendar_read,
+    b.starts, b.ends, b.expiries, v.*
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::bigint[])
+    AS k (provider_id, clinic_id, visit_type_id, schedule_version, calendar_version)
+JOIN stream_epoch AS e ON true
+JOIN providers AS p ON p.id = k.provider_id
+JOIN resources AS r ON r.id = p.id
+JOIN clinics AS c ON c.id = k.clinic_id
+JOIN visit_types AS v ON v.id = k.visit_type_id
+JOIN provider_clinics AS w ON w.provider_id = p.id AND w.clinic_id = c.id
+JOIN provider_visit_types AS o ON o.provider_id = p.id AND o.visit_type_id = v.id
+LEFT JOIN schedules AS s ON s.provider_id = p.id AND s.clinic_id = c.id
+LEFT JOIN LATERAL (
+    SELECT array_agg(a.starts_at) AS starts, array_agg(a.ends_at) AS ends, array_agg(a.expires_at) AS expiries
+    FROM allocations AS a
+    WHERE a.resource_id = r.id AND a.state <> 'released'
+        AND (k.calendar_version < r.version OR e.epoch::text <> $8 OR ($9 AND k.calendar_version <> r.version))
+        AND a.starts_at < $7::timestamptz AND a.starts_at >= $6::timestamptz - interval '32 hours' AND a.ends_at > $6
+) AS b ON true
 """
 
 OFFERING_PROVIDERS = """
@@ -102,23 +135,90 @@ class Offering:
     epoch: str
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What was read beside an offering: the schedule where another version was known, what is taken where none was new enough."""
+
+    offering: Offering
+    schedule: Schedule | None
+    taken: list[Taken] | None
+
+
 async def offerings(reader: Reader, keys: Sequence[Triple]) -> dict[Triple, Offering]:
     """By (provider, clinic, visit type); pairs that are not offered at all are left out."""
+    rows = await reader.fetch(OFFERINGS, *_columns(keys, 3))
+    return {(row["provider_id"], row["clinic_id"], row["id"]): _offering(row) for row in rows}
+
+
+async def times(
+    reader: Reader,
+    keys: Sequence[Triple],
+    known: Mapping[Pair, int],
+    cached: Mapping[int, int],
+    between: tuple[int, int],
+    epoch: str,
+    *,
+    exact: bool,
+) -> dict[Triple, Times]:
+    """Offerings with all that decides their open times, in one statement: only what is not known or cached already is read.
+
+    `known` names schedule versions by (provider, clinic), `cached` calendar versions by resource, of this epoch; `between` is
+    the range of ticks that matters. `exact`: only a cached calendar of the very version counts.
+    """
+    rows = await reader.fetch(
+        OPEN_TIMES,
+        *_columns(keys, 3),
+        [known.get((one[0], one[1]), -1) for one in keys],
+        [cached.get(one[0], -1) for one in keys],
+        *(datetime.fromtimestamp(tick * TICK_SECONDS, UTC) for tick in between),
+        epoch,
+        exact,
+    )
     found = {}
-    for row in await reader.fetch(OFFERINGS, *_columns(keys, 3)):
-        found[row["provider_id"], row["clinic_id"], row["id"]] = Offering(
-            provider_key=row["provider_id"],
-            clinic_key=row["clinic_id"],
-            kind=ProviderKind(row["provider_kind"]),
-            zone=zones.named(row["time_zone"]),
-            visit_type=visit_type_of(row),
-            resource_version=row["resource_version"],
-            schedule_version=row["schedule_version"],
-            open=row["open"],
-            now=row["now"],
-            epoch=str(row["epoch"]),
-        )
+    for row in rows:
+        provider_key, clinic_key = row["provider_id"], row["clinic_id"]
+        schedule = None
+        if row["hours"] is not None:
+            schedule = _schedule(provider_key, clinic_key, row["schedule_version"], row["hours"], row["exceptions"])
+        taken = _taken(row) if row["calendar_read"] else None
+        found[provider_key, clinic_key, row["id"]] = Times(_offering(row), schedule, taken)
     return found
+
+
+def _offering(row: Any) -> Offering:
+    return Offering(
+        provider_key=row["provider_id"],
+        clinic_key=row["clinic_id"],
+        kind=ProviderKind(row["provider_kind"]),
+        zone=zones.named(row["time_zone"]),
+        visit_type=visit_type_of(row),
+        resource_version=row["resource_version"],
+        schedule_version=row["schedule_version"],
+        open=row["open"],
+        now=row["now"],
+        epoch=str(row["epoch"]),
+    )
+
+
+def _taken(row: Any) -> list[Taken]:
+    return [
+        Taken(
+            int(start.timestamp() // TICK_SECONDS),
+            int(-(-end.timestamp() // TICK_SECONDS)),
+            0 if expires is None else ceil(expires.timestamp()),
+        )
+        for start, end, expires in zip(row["starts"] or (), row["ends"] or (), row["expiries"] or (), strict=True)
+    ]
+
+
+def _schedule(provider_key: int, clinic_key: int, version: int, hours: list[Any], exceptions: list[Any]) -> Schedule:
+    return Schedule(
+        provider_key,
+        clinic_key,
+        version,
+        tuple(_hours(item) for item in hours),
+        tuple(_exception(provider_key, clinic_key, item) for item in exceptions),
+    )
 
 
 async def offering_providers(
@@ -133,14 +233,8 @@ async def schedules(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Schedule
     """By (provider, clinic); those that have none are left out."""
     found = {}
     for row in await reader.fetch(SCHEDULES, *_columns(keys, 2)):
-        provider_key, clinic_key = row["provider_id"], row["clinic_id"]
-        found[provider_key, clinic_key] = Schedule(
-            provider_key,
-            clinic_key,
-            row["version"],
-            tuple(_hours(item) for item in row["hours"]),
-            tuple(_exception(provider_key, clinic_key, item) for item in row["exceptions"]),
-        )
+        pair = row["provider_id"], row["clinic_id"]
+        found[pair] = _schedule(*pair, row["version"], row["hours"], row["exceptions"])
     return found
 
 
@@ -149,23 +243,46 @@ class KnownSchedules:
 
     def __init__(self, limit: int = 20_000) -> None:
         self._known: OrderedDict[Triple, Schedule] = OrderedDict()
+        self._latest: dict[Pair, int] = {}
         self._offers: OrderedDict[tuple[Any, ...], int] = OrderedDict()
         self._limit = limit
+
+    def latest(self, pair: Pair) -> int:
+        """The newest version known of a schedule; -1 where none is."""
+        return self._latest.get(pair, -1)
+
+    def version(self, pair: Pair, version: int) -> Schedule | None:
+        """The schedule of that version, if it is known; version 0 is a schedule without hours."""
+        return self._known.get((*pair, version)) if version else Schedule(*pair, 0)
+
+    def learn(self, schedule: Schedule) -> None:
+        pair = (schedule.provider_key, schedule.clinic_key)
+        self._known[*pair, schedule.version] = schedule
+        self._latest[pair] = max(schedule.version, self._latest.get(pair, -1))
+        if len(self._known) > self._limit:
+            (provider_key, clinic_key, version), _ = self._known.popitem(last=False)
+            if self._latest.get((provider_key, clinic_key)) == version:
+                del self._latest[provider_key, clinic_key]
+
+    def forget(self) -> None:
+        """After a restore versions may come again with other hours."""
+        self._known.clear()
+        self._latest.clear()
+        self._offers.clear()
 
     async def at(self, reader: Reader, wanted: Mapping[Pair, int]) -> dict[Pair, Schedule]:
         """Schedules at least as new as the versions asked for; version 0 is a schedule without hours."""
         found, missing = {}, []
         for pair, version in wanted.items():
-            known = self._known.get((*pair, version)) if version else Schedule(*pair, 0)
+            known = self.version(pair, version)
             if known is None:
                 missing.append(pair)
             else:
                 found[pair] = known
         if missing:
             for pair, schedule in (await schedules(reader, missing)).items():
-                self._known[*pair, schedule.version] = found[pair] = schedule
-                if len(self._known) > self._limit:
-                    self._known.popitem(last=False)
+                found[pair] = schedule
+                self.learn(schedule)
         return found
 
     def offers(self, schedule: Schedule, zone: ZoneInfo, visit_type: VisitType, first: date, last: date) -> int:
@@ -187,15 +304,7 @@ async def busy(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Calendar]:
     found = {}
     rows = await reader.fetch(BUSY, *_columns(keys, 2), CHUNK_TICKS * TICK_SECONDS)
     for row in rows:
-        taken = [
-            Taken(
-                int(start.timestamp() // TICK_SECONDS),
-                int(-(-end.timestamp() // TICK_SECONDS)),
-                0 if expires is None else ceil(expires.timestamp()),
-            )
-            for start, end, expires in zip(row["starts"] or (), row["ends"] or (), row["expiries"] or (), strict=True)
-        ]
-        found[row["id"], row["number"]] = chunk(row["version"], row["number"], taken)
+        found[row["id"], row["number"]] = chunk(row["version"], row["number"], _taken(row))
     return found
 
 

@@ -21,10 +21,13 @@ WITH bumped AS (
 ), told AS (
     INSERT INTO outbox (
         at, topic, clinic_id, resource_id, resource_version, appointment_id, appointment_version, patient_id, payload)
-    SELECT $1::timestamptz, 'availability', t.clinic_id, t.resource_id, b.version, NULL::bigint, NULL::integer, NULL::bigint,
+    SELECT $1::timestamptz, 'availability', t.clinic_id, t.resource_id, t.version, NULL::bigint, NULL::integer, NULL::bigint,
         t.payload
-    FROM unnest($3::bigint[], $4::bigint[], $5::jsonb[]) AS t (resource_id, clinic_id, payload)
-    JOIN bumped AS b ON b.id = t.resource_id
+    FROM (
+        SELECT given.*, bumped.version
+        FROM unnest($3::bigint[], $4::bigint[], $5::jsonb[]) WITH ORDINALITY AS given (resource_id, clinic_id, payload, place)
+        JOIN bumped ON bumped.id = given.resource_id ORDER BY given.place
+    ) AS t
     UNION ALL
     SELECT $1::timestamptz, 'appointments', $6::bigint, NULL, NULL, $7::bigint, $8::integer, $9::bigint, $19::jsonb
     WHERE $7::bigint IS NOT NULL

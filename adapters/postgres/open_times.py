@@ -1,155 +1,213 @@
-"""Open times of many providers at once: one statement for versions, one for what no cache has, arithmetic for the rest."""
+"""Open times of many providers at once: one statement for what is neither known nor cached, arithmetic for the rest."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
-from typing import Protocol
+from typing import Final, Protocol
 
 from adapters.postgres import calendars
 from adapters.postgres.calendars import KnownSchedules, Offering, Pair, Triple
 from adapters.postgres.database import Reader
 from domain import availability, slots, zones
 from domain.appointments import Slot
-from domain.availability import Limits
-from domain.calendars import Calendar, chunks, join
+from domain.calendars import CHUNK_TICKS, Calendar, chunk, chunks, join
+from domain.schedules import Schedule
 
-OPENINGS_MAX = 20_000
+OPENINGS_MAX: Final = 20_000
+DAY_TICKS: Final = 288
+ZONE_TICKS: Final = 14 * 12  # No zone is further from UTC than 14 hours.
+FIRST_DATE: Final = date(1971, 1, 1)
+LAST_DATE: Final = date(2300, 1, 1)  # Further than anybody may book; the ends of the calendar have no next day.
+_EPOCH: Final = date(1970, 1, 1)
 
 
-class CalendarSource(Protocol):
-    """Calendars of chunks by (resource, chunk), each at or above the version asked for, of this epoch of the database."""
+class CalendarCache(Protocol):
+    """Calendars of chunks by (resource, chunk), shared or not. What it says counts only where its version does.
 
-    async def __call__(self, reader: Reader, epoch: str, wanted: Mapping[Pair, int]) -> dict[Pair, Calendar]: ...
+    `exact`: only the very version counts, for a view of one moment; else that version or a newer one.
+    """
+
+    exact: bool
+
+    async def peek(self, epoch: str, wanted: Sequence[Pair]) -> Mapping[Pair, Calendar]: ...
+
+    def keep(self, epoch: str, fresh: Mapping[Pair, Calendar]) -> None: ...
 
 
-async def from_postgres(reader: Reader, epoch: str, wanted: Mapping[Pair, int]) -> dict[Pair, Calendar]:
-    return await calendars.busy(reader, list(wanted))
+class Nothing:
+    """A cache that knows nothing."""
+
+    exact = False
+
+    async def peek(self, _epoch: str, _wanted: Sequence[Pair]) -> Mapping[Pair, Calendar]:
+        return {}
+
+    def keep(self, _epoch: str, _fresh: Mapping[Pair, Calendar]) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """All that decides the open times of one offering."""
+
+    offering: Offering
+    schedule: Schedule | None
+    calendar: Calendar
+
+    @property
+    def triple(self) -> Triple:
+        return self.offering.provider_key, self.offering.clinic_key, self.offering.visit_type.key
 
 
 class OpenTimes:
-    """`known` keeps schedules by version; `source` says where calendars come from."""
+    """`known` keeps schedules by version; `cache` calendars."""
 
-    def __init__(self, known: KnownSchedules, source: CalendarSource = from_postgres) -> None:
+    def __init__(self, known: KnownSchedules, cache: CalendarCache | None = None) -> None:
         self.known = known
-        self._source = source
+        self._cache: CalendarCache = Nothing() if cache is None else cache
+        self._epoch = ""
 
     async def free(
-        self,
-        reader: Reader,
-        offerings: Sequence[Offering],
-        first: date,
-        last: date,
-        *,
-        binding: bool,
-        limit: int,
+        self, reader: Reader, keys: Sequence[Triple], first: date, last: date, *, binding: bool, limit: int
     ) -> dict[Triple, list[Slot]]:
-        """At most `limit` free slots each, by start, of the clinic dates `first` to `last`; `binding`: the patients' limits."""
-        found: dict[Triple, list[Slot]] = {_triple(one): [] for one in offerings}
-        usable = [one for one in offerings if one.open]
-        if not usable:
-            return found
-        # Nobody may book before today or past 730 days, and the ends of the calendar have no next day to reckon with.
-        todays = [zones.today(one.now, one.zone) for one in usable]
-        first, last = max(first, min(todays)), min(last, max(todays) + timedelta(days=availability.DAYS_AHEAD_MAX))
-        if last < first:
-            return found
-        people = [one for one in usable if one.visit_type.duration_minutes is not None]
-        pools = [one for one in usable if one.visit_type.duration_minutes is None]
-        if people:
-            for one, starts in await self._starts(reader, people, first, last, binding, limit):
-                made = slots.of_starts(one.provider_key, one.clinic_key, one.visit_type, one.zone, starts)
-                found[_triple(one)] = list(made)
+        """At most `limit` free slots each, by start, of the clinic dates `first` to `last`; `binding`: the patients' limits.
+
+        What is not offered at all is left out.
+        """
+        looked = await self.look(reader, keys, first, last)
+        found: dict[Triple, list[Slot]] = {one.triple: [] for one in looked}
+        usable = [one for one in looked if one.offering.open]
+        pools = []
+        for one in usable:
+            offering = one.offering
+            if offering.visit_type.duration_minutes is None:
+                pools.append(offering)
+                continue
+            starts = self._starts(one, first, last, binding, limit)
+            made = slots.of_starts(
+                offering.provider_key, offering.clinic_key, offering.visit_type, offering.zone, starts
+            )
+            found[one.triple] = list(made)
         if pools:
-            await self._openings(reader, pools, first, last, binding, limit, found)
+            found.update(await self._openings(reader, pools, first, last, binding, limit))
         return found
 
     async def nearest(
-        self, reader: Reader, offerings: Sequence[Offering], wanted: datetime, days: int, *, binding: bool, count: int
+        self, reader: Reader, keys: Sequence[Triple], wanted: datetime, days: int, *, binding: bool, count: int
     ) -> list[Slot]:
-        """The `count` free slots nearest to `wanted` (another time than it) up to so many days before and after (rule 10)."""
-        provider_key = offerings[0].provider_key
-        zone = offerings[0].zone
-        today, day = zones.today(offerings[0].now, zone), wanted.astimezone(zone).date()
-        first, last = max(today, day - timedelta(days=days)), day + timedelta(days=days)
-        people = [one for one in offerings if one.open and one.visit_type.duration_minutes is not None]
-        pools = [one for one in offerings if one.open and one.visit_type.duration_minutes is None]
+        """The `count` free slots nearest to `wanted`, up to so many days away; where equal those of the first key (rule 10)."""
+        first, last = wanted.date() - timedelta(days=days), wanted.date() + timedelta(days=days)
+        minute = zones.minutes(wanted)
         candidates: list[Slot] = []
-        if people and first <= last:
-            minute = zones.minutes(wanted)
-            for one, starts in await self._starts(reader, people, first, last, binding, None):
-                close = sorted(starts, key=lambda start: abs(start - minute))[:count]
-                candidates += slots.of_starts(one.provider_key, one.clinic_key, one.visit_type, zone, close)
+        pools = []
+        for one in await self.look(reader, keys, first, last):
+            offering = one.offering
+            if not offering.open:
+                continue
+            if offering.visit_type.duration_minutes is None:
+                pools.append(offering)
+                continue
+            starts = self._starts(one, first, last, binding, None)
+            close = sorted(starts, key=lambda start: abs(start - minute))[:count]
+            candidates += slots.of_starts(
+                offering.provider_key, offering.clinic_key, offering.visit_type, offering.zone, close
+            )
         if pools:
-            times = await self.free(reader, pools, first, last, binding=binding, limit=OPENINGS_MAX)
+            times = await self._openings(reader, pools, first, last, binding, OPENINGS_MAX)
             candidates += [slot for some in times.values() for slot in some]
-        return slots.nearest(candidates, wanted, provider_key, count)
+        return slots.nearest(candidates, wanted, keys[0][0], count)
 
-    async def _starts(
-        self,
-        reader: Reader,
-        people: Sequence[Offering],
-        first: date,
-        last: date,
-        binding: bool,
-        most: int | None,
-    ) -> list[tuple[Offering, list[int]]]:
-        planes = await self._calendars(reader, people, first, last)
-        known = await self.known.at(
-            reader, {(one.provider_key, one.clinic_key): one.schedule_version for one in people}
+    async def look(self, reader: Reader, keys: Sequence[Triple], first: date, last: date) -> list[Looked]:
+        """What decides the open times of the clinic dates `first` to `last`: caches first, then one statement."""
+        keys = list(dict.fromkeys(keys))
+        first, last = min(max(first, FIRST_DATE), LAST_DATE), min(max(last, FIRST_DATE), LAST_DATE)
+        begin = ((first - _EPOCH).days * DAY_TICKS) - ZONE_TICKS - availability.TICKS_BEFORE
+        end = ((last - _EPOCH).days + 1) * DAY_TICKS + ZONE_TICKS + availability.TICKS_AFTER
+        numbers = chunks(begin, end)
+        epoch = self._epoch
+        cached = await self._cached(epoch, {one[0] for one in keys}, numbers)
+        read = await calendars.times(
+            reader,
+            keys,
+            {(one[0], one[1]): self.known.latest((one[0], one[1])) for one in keys},
+            {key: calendar.version for key, calendar in cached.items()},
+            (numbers.start * CHUNK_TICKS, numbers.stop * CHUNK_TICKS),
+            epoch,
+            exact=self._cache.exact,
         )
-        found = []
-        for one in people:
-            bound = availability.limits(one.visit_type, one.zone, one.now, binding=binding)
-            schedule = known.get((one.provider_key, one.clinic_key))
-            calendar = planes.get(one.provider_key)
-            if schedule is not None and calendar is not None:
-                starts = availability.open_starts(
-                    schedule, one.zone, one.visit_type, calendar, first, last, bound, one.now,
-                    most=most, offers_of=self.known.offers,
-                )  # fmt: skip
-                found.append((one, starts))
+        if read and (now := next(iter(read.values())).offering.epoch) != epoch:
+            # Another life of the database: what was known of the one before does not count, and versions begin anew.
+            if epoch:
+                self.known.forget()
+            self._epoch = now
+            if epoch:
+                return await self.look(reader, keys, first, last)
+        fresh: dict[Pair, Calendar] = {}
+        looked = [await self._looked(reader, one, cached, numbers, fresh) for one in read.values()]
+        if fresh:
+            self._cache.keep(self._epoch, fresh)
+        return looked
+
+    async def _cached(self, epoch: str, resource_keys: set[int], numbers: range) -> dict[int, Calendar]:
+        """Calendars of resources whose every chunk is there."""
+        wanted = [(key, number) for key in resource_keys for number in numbers]
+        parts = await self._cache.peek(epoch, wanted) if epoch else {}
+        found = {}
+        for key in resource_keys if parts else ():
+            some = [parts[key, number] for number in numbers if (key, number) in parts]
+            if len(some) == len(numbers):
+                found[key] = join(some)
         return found
 
-    async def _calendars(
-        self, reader: Reader, people: Sequence[Offering], first: date, last: date
-    ) -> dict[int, Calendar]:
-        wanted: dict[Pair, int] = {}
-        for one in people:
-            earliest = max(first, zones.today(one.now, one.zone))
-            latest = min(last, earliest + timedelta(days=availability.DAYS_AHEAD_MAX))
-            if earliest > latest:
-                continue
-            base, end = availability.window(one.zone, earliest, latest)
-            for number in chunks(base, end):
-                wanted[one.provider_key, number] = one.resource_version
-        parts: dict[int, list[Calendar]] = {}
-        if wanted:
-            for (resource_key, _), calendar in (await self._source(reader, people[0].epoch, wanted)).items():
-                parts.setdefault(resource_key, []).append(calendar)
-        return {key: join(some) for key, some in parts.items()}
-
-    async def _openings(
+    async def _looked(
         self,
         reader: Reader,
-        pools: Sequence[Offering],
-        first: date,
-        last: date,
-        binding: bool,
-        limit: int,
-        found: dict[Triple, list[Slot]],
-    ) -> None:
-        spans = [_span(one, first, last, binding) for one in pools]
-        begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
+        times: calendars.Times,
+        cached: Mapping[int, Calendar],
+        numbers: range,
+        fresh: dict[Pair, Calendar],
+    ) -> Looked:
+        one = times.offering
+        pair = (one.provider_key, one.clinic_key)
+        if times.schedule is not None:
+            self.known.learn(times.schedule)
+        schedule = times.schedule or self.known.version(pair, one.schedule_version)
+        if schedule is None:  # Somebody else's answer was newer, or it was pushed out meanwhile.
+            schedule = (await self.known.at(reader, {pair: one.schedule_version})).get(pair)
+        if times.taken is None:
+            return Looked(one, schedule, cached[one.provider_key])
+        parts = [chunk(one.resource_version, number, times.taken) for number in numbers]
+        fresh.update({(one.provider_key, number): part for number, part in zip(numbers, parts, strict=True)})
+        return Looked(one, schedule, join(parts))
+
+    def _starts(self, one: Looked, first: date, last: date, binding: bool, most: int | None) -> list[int]:
+        offering = one.offering
+        if one.schedule is None:
+            return []
+        bound = availability.limits(offering.visit_type, offering.zone, offering.now, binding=binding)
+        return availability.open_starts(
+            one.schedule, offering.zone, offering.visit_type, one.calendar, first, last, bound, offering.now,
+            most=most, offers_of=self.known.offers,
+        )  # fmt: skip
+
+    async def _openings(
+        self, reader: Reader, pools: Sequence[Offering], first: date, last: date, binding: bool, limit: int
+    ) -> dict[Triple, list[Slot]]:
+        spans = {_triple(one): _span(one, first, last, binding) for one in pools}
+        begin, end = min(span[0] for span in spans.values()), max(span[1] for span in spans.values())
         if begin >= end:
-            return
-        keys = [_triple(one) for one in pools]
-        rows = await calendars.openings(reader, keys, begin, end, OPENINGS_MAX)
-        for one, (earliest, before) in zip(pools, spans, strict=True):
+            return {key: [] for key in spans}
+        rows = await calendars.openings(reader, list(spans), begin, end, OPENINGS_MAX)
+        found = {}
+        for one in pools:
+            earliest, before = spans[_triple(one)]
             fitting = (
                 opening for opening in rows[_triple(one)] if opening.left > 0 and earliest <= opening.starts_at < before
             )
             made = (slots.of_opening(opening, one.visit_type.key, one.zone) for opening in fitting)
             found[_triple(one)] = list(islice(made, limit))
+        return found
 
 
 def _triple(one: Offering) -> Triple:
@@ -158,7 +216,7 @@ def _triple(one: Offering) -> Triple:
 
 def _span(one: Offering, first: date, last: date, binding: bool) -> tuple[datetime, datetime]:
     """First instant and end of what may be booked on these clinic dates."""
-    bound: Limits = availability.limits(one.visit_type, one.zone, one.now, binding=binding)
-    begin = max(zones.instant(one.zone, first, 0), bound.earliest)
+    bound = availability.limits(one.visit_type, one.zone, one.now, binding=binding)
+    begin = max(zones.instant(one.zone, max(first, zones.today(one.now, one.zone)), 0), bound.earliest)
     end = zones.instant(one.zone, min(last, bound.last_date), zones.MINUTES_A_DAY)
     return zones.at(begin, one.zone), zones.at(end, one.zone)

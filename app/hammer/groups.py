@@ -36,7 +36,9 @@ async def groups(reader: Reader, count: int) -> list[list[Wanted]]:
         some = found[first : first + 400]
         by_triple = {(one.provider_key, one.clinic_key, one.visit_type.key): one for one in some}
         begin = min(one.now for one in some).date()
-        free = await times.free(reader, some, begin, begin + timedelta(days=DAYS), binding=True, limit=STARTS_MAX)
+        free = await times.free(
+            reader, list(by_triple), begin, begin + timedelta(days=DAYS), binding=True, limit=STARTS_MAX
+        )
         for triple, slots in free.items():
             by_provider[triple[0]].extend(_wanted(by_triple[triple], slot) for slot in slots)
     chosen = _chosen(by_provider, count)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tzfpy import get_tz
 
-from adapters.postgres.calendars import KnownSchedules, offerings, schedules
+from adapters.postgres.calendars import KnownSchedules, schedules
 from adapters.postgres.clinics import visit_types
 from adapters.postgres.database import Database, pool
 from adapters.postgres.open_times import OpenTimes
@@ -122,10 +122,9 @@ async def test_every_clinic_has_open_times(demo: tuple[Database, Summary]) -> No
             "SELECT provider_id, clinic_id, visit_type_id FROM provider_clinics JOIN provider_visit_types USING (provider_id)"
         )
     ]
-    offered = list((await offerings(reader, triples)).values())
     first = NOW.date()
     found = await OpenTimes(KnownSchedules()).free(
-        reader, offered, first, first + timedelta(days=OPEN_DAYS), binding=True, limit=50
+        reader, triples, first, first + timedelta(days=OPEN_DAYS), binding=True, limit=50
     )
     open_at = {clinic: sum(len(some) for (_, at, _), some in found.items() if at == clinic) for _, clinic, _ in found}
     assert len(open_at) == CLINICS

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres import calendars
 from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.database import Database
 from adapters.postgres.open_times import OpenTimes
@@ -77,10 +76,7 @@ async def add(schedules: Schedules, world: World, added: ExceptionInput, again: 
 async def free(database: Database, open_times: OpenTimes, world: World, day: date) -> list[str]:
     """Starts on that day as any caller would read them next, by the clinic's wall clock."""
     triple = (world.provider, world.clinic, world.visit_type)
-    offerings = await calendars.offerings(database.primary, [triple])
-    found: dict[Any, list[Slot]] = await open_times.free(
-        database.primary, list(offerings.values()), day, day, binding=False, limit=200
-    )
+    found: dict[Any, list[Slot]] = await open_times.free(database.primary, [triple], day, day, binding=False, limit=200)
     return [f"{slot.starts_at:%H:%M}" for slot in found[triple]]
 
 
