@@ -133,8 +133,8 @@ async def test_a_body_that_is_too_long_is_413(client: Client) -> None:
 
 async def test_get_answers_queries_and_no_mutation(client: Client) -> None:
     get = client.http.get
-    found = await get("/graphql", params={"query": "query A($n: Int) { clinics(first: $n) { edges { node { id } } } } " + "query B { specialties }",
-                                          "variables": '{"n": 1}', "operationName": "A"})  # fmt: skip
+    several = "query A($n: Int) { clinics(first: $n) { edges { node { id } } } } query B { specialties }"
+    found = await get("/graphql", params={"query": several, "variables": '{"n": 1}', "operationName": "A"})
     assert len(read(found).data["clinics"]["edges"]) == 1
     refused = await get("/graphql", params={"query": RELEASE})
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
