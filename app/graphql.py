@@ -63,6 +63,8 @@ class GraphQLEndpoint:
             return pages.explorer(request, development=not self._product.settings.production)
         media_type = _media_type(accept)
         try:
+            if request.method not in ("GET", "POST"):
+                raise Refusal(405, "Ask with GET or POST.", Allow="GET, POST")
             if media_type is None:
                 raise Refusal(406, f"Answers come as {RESPONSE_JSON} or {PLAIN_JSON}.")
             viewer = await self._viewer(request, request_id)

@@ -32,7 +32,8 @@ YEARS = range(1900, 2201)
 
 
 def _date(value: Any) -> date:
-    if not isinstance(value, str) or len(value) != len("2026-01-31"):
+    # Python would also read "2026-W05-6".
+    if not isinstance(value, str) or len(value) != len("2026-01-31") or value[4] != "-" or value[7] != "-":
         raise GraphQLError("A date is written 2026-01-31.")
     try:
         found = date.fromisoformat(value)

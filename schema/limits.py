@@ -40,6 +40,7 @@ PUBLIC: Final = Limits()
 STAFF: Final = Limits(characters=131_072, tokens=4_000, aliases=60, directives=50, mutations=10, cost=20_000)
 SNAPSHOT_TIMES: Final = 5_000
 SMALL_LIST: Final = 3
+INTROSPECTION_DEPTH: Final = 16  # What tools ask goes 14 deep; validation keeps it from going round in circles.
 FIRST_MAX: Final = 200
 
 
@@ -56,7 +57,8 @@ def shape(document: DocumentNode, limits: Limits) -> LimitExceeded | None:
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             depth = counter.depth(definition.selection_set, frozenset())
-            if depth > limits.depth:
+            about_schema = _only_introspects(definition)
+            if depth > (INTROSPECTION_DEPTH if about_schema else limits.depth):
                 return LimitExceeded(f"At most {limits.depth} levels deep.")
             fields = len(definition.selection_set.selections)
             if definition.operation.value == "mutation" and fields > limits.mutations:
@@ -66,6 +68,12 @@ def shape(document: DocumentNode, limits: Limits) -> LimitExceeded | None:
     if counter.directives > limits.directives:
         return LimitExceeded(f"At most {limits.directives} directives.")
     return None
+
+
+def _only_introspects(operation: OperationDefinitionNode) -> bool:
+    return all(
+        isinstance(one, FieldNode) and one.name.value.startswith("__") for one in operation.selection_set.selections
+    )
 
 
 class _Counter:
@@ -123,6 +131,7 @@ class _Cost:
         self._schema = schema
         self._fragments = fragments
         self._variables = variables
+        self._of_fragments: dict[str, int] = {}
 
     def of(self, selection_set: SelectionSetNode | None, parent: Any) -> int:
         if selection_set is None or parent is None:
@@ -136,11 +145,18 @@ class _Cost:
                 kind = self._schema.get_type(on.name.value) if on else parent
                 total += self.of(selection.selection_set, kind)
             elif isinstance(selection, FragmentSpreadNode):
-                fragment = self._fragments.get(selection.name.value)
-                if fragment is not None:
-                    kind = self._schema.get_type(fragment.type_condition.name.value)
-                    total += self.of(fragment.selection_set, kind)
+                total += self._of_fragment(selection.name.value)
         return total
+
+    def _of_fragment(self, name: str) -> int:
+        """Each is walked once: fragments that spread one another twice would double at every step."""
+        fragment = self._fragments.get(name)
+        if fragment is None:
+            return 0
+        if name not in self._of_fragments:
+            kind = self._schema.get_type(fragment.type_condition.name.value)
+            self._of_fragments[name] = self.of(fragment.selection_set, kind)
+        return self._of_fragments[name]
 
     def _field(self, node: FieldNode, parent: Any) -> int:
         field = getattr(parent, "fields", {}).get(node.name.value)

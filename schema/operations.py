@@ -136,6 +136,8 @@ class Operation(SchemaExtension):
         context = self.execution_context
         known = self._known
         errors = known.errors
+        if not errors and len(known.asked) > 1 and not context._provided_operation_name:
+            errors = [_with_code(GraphQLError("Name the operation: there are several."), "GRAPHQL_VALIDATION_FAILED")]
         if not errors and known.document is not None:
             allowed = limits.STAFF if context.context.viewer.is_staff else limits.PUBLIC
             asked = limits.cost(context.schema._schema, known.document, context.operation_name, context.variables or {})

@@ -151,7 +151,7 @@ def _pair(provider_id: str, clinic_id: str) -> Pair | None:
 
 
 async def _rows(tx: Connection, hours: Sequence[HoursInput]) -> list[WeeklyHours]:
-    """The rows as they are kept. BadInput names the first field that breaks a rule; RolledBack: an unknown id."""
+    """The rows with the keys of their visit types. Raises BadInput for a broken field, RolledBack for an unknown id."""
     if len(hours) > ROWS_MAX:
         raise BadInput("hours", f"At most {ROWS_MAX} rows are taken.")
     keys = {key for row in hours for one in row.visit_type_ids if (key := ids.key(one, ids.VISIT_TYPE)) is not None}
