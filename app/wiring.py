@@ -43,6 +43,7 @@ class Product:
     settings: Settings
     database: Database
     tokens: Tokens
+    calendars: list[CachedCalendars]
     open_times: OpenTimes
     snapshots: Snapshots
     recent: RecentWrites
@@ -68,9 +69,12 @@ async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Pro
     redis = None
     if addresses.redis_url:
         redis = redis_connection.client(addresses.redis_url, cluster=settings.redis_cluster)
+    built = _built(settings, database, redis)
     try:
-        yield _built(settings, database, redis)
+        yield built
     finally:
+        for calendars in built.calendars:
+            await calendars.settled()
         await database.close()
         if redis is not None:
             with suppress(RedisError, OSError, asyncio.TimeoutError):
@@ -83,14 +87,17 @@ def _built(settings: Settings, database: Database, redis: Any) -> Product:
     lock = None
     if redis is not None and settings.booking_lock != "off":
         lock = SlotLocks(redis, lying=settings.booking_lock == "always")
+    newer = CachedCalendars(cache) if cache else None
+    exact = CachedCalendars(cache, exact=True) if cache else None
     straight = OpenTimes(known)
     desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note)
     return Product(
         settings=settings,
         database=database,
         tokens=Tokens(settings),
-        open_times=OpenTimes(known, CachedCalendars(cache) if cache else None),
-        snapshots=Snapshots(database, OpenTimes(known, CachedCalendars(cache, exact=True) if cache else None)),
+        calendars=[newer, exact] if newer and exact else [],
+        open_times=OpenTimes(known, newer),
+        snapshots=Snapshots(database, OpenTimes(known, exact)),
         recent=recent,
         services=Services(Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database)),
         sweeping=Sweeping(desk),

@@ -43,6 +43,10 @@ class CachedCalendars:
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
+    async def settled(self) -> None:
+        """Ends once nothing is being written; before the connections to Redis are closed."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
+
 
 def _name(epoch: str, pair: Pair) -> str:
     return f"{epoch}:{pair[0]}:{pair[1]}"

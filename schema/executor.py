@@ -97,7 +97,7 @@ class BreadthFirstExecutor(StrawberryGraphQLCoreExecutionContext):
         async def one() -> Any:
             try:
                 return (await self._rows(plan, [source_value]))[0]
-            except Exception:
+            except Exception:  # Whatever it is, the usual way meets it again and reports it in its place.
                 found = usual(parent_type, source_value, path, grouped_field_set, position_context)
                 return await found if self.is_awaitable(found) else found
 
@@ -123,7 +123,7 @@ class BreadthFirstExecutor(StrawberryGraphQLCoreExecutionContext):
         async def all_of_them() -> Any:
             try:
                 return await self._rows(plan, items)
-            except Exception:
+            except Exception:  # Whatever it is, the usual way meets it again and reports it in its place.
                 found = usual(*again)
                 return await found if self.is_awaitable(found) else found
 
@@ -213,7 +213,7 @@ class BreadthFirstExecutor(StrawberryGraphQLCoreExecutionContext):
         try:
             node = details[0].node
             arguments = _named(shown, get_argument_values(field, node, self.variable_values) if field.args else {})
-        except Exception:
+        except Exception:  # Arguments that can't be taken are reported by the usual way.
             return None
         return _Part(response_name, kind, listed, required, None, many, arguments, plan)
 
