@@ -70,13 +70,23 @@ async def pool(dsn: str, *, size: int, production: bool = False, bounded: bool =
         "jit": "off",
         # Every statement is looked up by keys: planning it anew for each set of values costs more than it can gain.
         "plan_cache_mode": "force_generic_plan",
+        # Joins are written in the order in which they should run; searching for another took 29 ms a connection.
+        "join_collapse_limit": "1",
+        "from_collapse_limit": "1",
         "appointments.production": "on" if production else "off",
         "statement_timeout": str(STATEMENT_MILLISECONDS if bounded else 0),
         "transaction_timeout": str(TRANSACTION_MILLISECONDS if bounded else 0),
         "tcp_keepalives_idle": "10",
     }
     return await asyncpg.create_pool(
-        dsn, min_size=min(2, size), max_size=size, server_settings=settings, init=_codecs, reset=_keep, timeout=5
+        dsn,
+        min_size=min(2, size),
+        max_size=size,
+        server_settings=settings,
+        init=_codecs,
+        reset=_keep,
+        timeout=5,
+        max_inactive_connection_lifetime=0,
     )
 
 
