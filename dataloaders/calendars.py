@@ -7,7 +7,7 @@ from typing import Final
 
 from adapters.postgres.calendars import Pair
 from adapters.redis.calendars import CalendarCache
-from domain.calendars import CHUNK_TICKS, Calendar, dumps, loads
+from domain.calendars import CHUNK_TICKS, Calendar, dumps, loads, split
 
 WRITING_MAX: Final = 64
 
@@ -34,11 +34,15 @@ class CachedCalendars:
                 found[pair] = calendar
         return found
 
-    def keep(self, epoch: str, fresh: Mapping[Pair, Calendar]) -> None:
+    def keep(self, epoch: str, numbers: range, fresh: Mapping[int, Calendar]) -> None:
         """Written beside the answer, not before it. Under a flood of misses some are not kept: a cache may forget."""
         if len(self._writing) >= WRITING_MAX:
             return
-        entries = {_name(epoch, pair): dumps(calendar) for pair, calendar in fresh.items()}
+        entries = {
+            _name(epoch, (key, number)): dumps(part)
+            for key, calendar in fresh.items()
+            for number, part in zip(numbers, split(calendar, numbers), strict=True)
+        }
         task = asyncio.create_task(self._cache.write(entries))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)

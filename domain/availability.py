@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from domain import zones
 from domain.calendars import Calendar
 from domain.clinics import VisitType
-from domain.schedules import TICK_MINUTES, Schedule, spans
+from domain.schedules import TICK_MINUTES, Rules, Schedule
 
 # Widest reach of one visit around its start: a buffer of 4 h before, 12 h and a buffer of 4 h after.
 TICKS_BEFORE: Final = 240 // TICK_MINUTES
@@ -72,10 +72,11 @@ def offers(schedule: Schedule, zone: ZoneInfo, visit_type: VisitType, first: dat
     assert visit_type.duration_minutes is not None
     base, _ = window(zone, first, last)
     step = (visit_type.start_every_minutes or visit_type.duration_minutes) // TICK_MINUTES
+    rules = Rules(schedule, visit_type.key)
     open_plane, grid = 0, 0
     day = first
     while day <= last + timedelta(days=1):  # The next day's hours may carry on a visit that begins before midnight.
-        opened, closed = spans(schedule, zone, day, visit_type.key)
+        opened, closed = rules.spans(zone, day)
         added = cut = 0
         for start, end in opened:
             added |= ((1 << (end - start)) - 1) << (start - base)

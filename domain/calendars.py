@@ -62,6 +62,37 @@ def chunk(version: int, number: int, taken: Iterable[Taken]) -> Calendar:
     return Calendar(version, base, booked, tuple(holds))
 
 
+def whole(version: int, numbers: range, taken: Iterable[Taken]) -> Calendar:
+    """The calendar of neighbouring chunks. What reaches over their edges is cut to them."""
+    base, end = numbers.start * CHUNK_TICKS, numbers.stop * CHUNK_TICKS
+    booked, holds = 0, []
+    for one in taken:
+        start, stop = one.start, one.end
+        if start < base or stop > end:
+            start, stop = max(start, base), min(stop, end)
+            if start >= stop:
+                continue
+        if one.expires_at:
+            holds.append(Taken(start, stop, one.expires_at))
+        else:
+            booked |= ((1 << (stop - start)) - 1) << (start - base)
+    return Calendar(version, base, booked, tuple(holds))
+
+
+def split(calendar: Calendar, numbers: range) -> list[Calendar]:
+    """The calendar of `whole` cut into its chunks again."""
+    mask = (1 << CHUNK_TICKS) - 1
+    return [
+        Calendar(
+            calendar.version,
+            number * CHUNK_TICKS,
+            calendar.booked >> (number * CHUNK_TICKS - calendar.base) & mask,
+            chunk(calendar.version, number, calendar.holds).holds if calendar.holds else (),
+        )
+        for number in numbers
+    ]
+
+
 def join(parts: Iterable[Calendar]) -> Calendar:
     """One calendar of neighbouring chunks. Its version is the oldest of theirs: only that much is known of the whole."""
     parts = list(parts)

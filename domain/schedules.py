@@ -93,25 +93,37 @@ def _clash(one: WeeklyHours, other: WeeklyHours) -> bool:
     )
 
 
-def spans(schedule: Schedule, zone: ZoneInfo, day: date, visit_type_key: int) -> tuple[list[Span], list[Span]]:
-    """What opens and what closes on one date for one visit type (rule 3), in ticks.
+class Rules:
+    """The hours of a schedule for one visit type, ready to be asked for many dates."""
 
-    Each opening counts its own grid of starts from its beginning; what is closed does not move the grid.
-    """
-    replaced: list[Span] = []
-    added: list[Span] = []
-    cut: list[Span] = []
-    for exception in schedule.exceptions:
-        if exception.date == day:
-            kind = exception.kind
-            walls = replaced if kind is ExceptionKind.REPLACED else added if kind is ExceptionKind.OPEN else cut
-            walls.append((exception.opens, exception.closes))
-    hours = replaced or [
-        (row.opens, row.closes)
-        for row in schedule.hours
-        if row.covers(day) and (not row.visit_type_keys or visit_type_key in row.visit_type_keys)
-    ]
-    return list(_ticks(zone, day, [*hours, *added])), list(_ticks(zone, day, cut)) if cut else []
+    def __init__(self, schedule: Schedule, visit_type_key: int) -> None:
+        self._weekdays: list[list[WeeklyHours]] = [[] for _ in range(7)]
+        for row in schedule.hours:
+            if not row.visit_type_keys or visit_type_key in row.visit_type_keys:
+                self._weekdays[row.weekday].append(row)
+        self._exceptions: dict[date, list[ScheduleException]] = {}
+        for exception in schedule.exceptions:
+            self._exceptions.setdefault(exception.date, []).append(exception)
+
+    def spans(self, zone: ZoneInfo, day: date) -> tuple[list[Span], list[Span]]:
+        """What opens and what closes on one date (rule 3), in ticks.
+
+        Each opening counts its own grid of starts from its beginning; what is closed does not move the grid.
+        """
+        hours = [(row.opens, row.closes) for row in self._weekdays[day.weekday()] if row.covers(day)]
+        exceptions = self._exceptions.get(day)
+        if exceptions is None:
+            return list(_ticks(zone, day, hours)), []
+        walls: dict[ExceptionKind, list[Span]] = {kind: [] for kind in ExceptionKind}
+        for one in exceptions:
+            walls[one.kind].append((one.opens, one.closes))
+        opened = [*(walls[ExceptionKind.REPLACED] or hours), *walls[ExceptionKind.OPEN]]
+        return list(_ticks(zone, day, opened)), list(_ticks(zone, day, walls[ExceptionKind.CLOSED]))
+
+
+def spans(schedule: Schedule, zone: ZoneInfo, day: date, visit_type_key: int) -> tuple[list[Span], list[Span]]:
+    """`Rules.spans` for a single date."""
+    return Rules(schedule, visit_type_key).spans(zone, day)
 
 
 def _ticks(zone: ZoneInfo, day: date, walls: Iterable[tuple[int, int]]) -> Iterator[Span]:

@@ -11,7 +11,7 @@ from adapters.postgres.calendars import KnownSchedules, Offering, Pair, Triple
 from adapters.postgres.database import Reader
 from domain import availability, slots, zones
 from domain.appointments import Slot
-from domain.calendars import CHUNK_TICKS, Calendar, chunk, chunks, join
+from domain.calendars import CHUNK_TICKS, Calendar, chunks, join, whole
 from domain.schedules import Schedule
 
 OPENINGS_MAX: Final = 20_000
@@ -25,6 +25,8 @@ _EPOCH: Final = date(1970, 1, 1)
 class CalendarCache(Protocol):
     """Calendars of chunks by (resource, chunk), shared or not. What it says counts only where its version does.
 
+    `peek` answers chunks; `keep` takes calendars of all the chunks `numbers` by resource.
+
     `exact`: only the very version counts, for a view of one moment; else that version or a newer one.
     """
 
@@ -32,7 +34,7 @@ class CalendarCache(Protocol):
 
     async def peek(self, epoch: str, wanted: Sequence[Pair]) -> Mapping[Pair, Calendar]: ...
 
-    def keep(self, epoch: str, fresh: Mapping[Pair, Calendar]) -> None: ...
+    def keep(self, epoch: str, numbers: range, fresh: Mapping[int, Calendar]) -> None: ...
 
 
 class Nothing:
@@ -43,7 +45,7 @@ class Nothing:
     async def peek(self, _epoch: str, _wanted: Sequence[Pair]) -> Mapping[Pair, Calendar]:
         return {}
 
-    def keep(self, _epoch: str, _fresh: Mapping[Pair, Calendar]) -> None:
+    def keep(self, _epoch: str, _numbers: range, _fresh: Mapping[int, Calendar]) -> None:
         return
 
 
@@ -143,10 +145,10 @@ class OpenTimes:
             self._epoch = now
             if epoch:
                 return await self.look(reader, keys, first, last)
-        fresh: dict[Pair, Calendar] = {}
+        fresh: dict[int, Calendar] = {}
         looked = [await self._looked(reader, one, cached, numbers, fresh) for one in read.values()]
         if fresh:
-            self._cache.keep(self._epoch, fresh)
+            self._cache.keep(self._epoch, numbers, fresh)
         return looked
 
     async def _cached(self, epoch: str, resource_keys: set[int], numbers: range) -> dict[int, Calendar]:
@@ -166,7 +168,7 @@ class OpenTimes:
         times: calendars.Times,
         cached: Mapping[int, Calendar],
         numbers: range,
-        fresh: dict[Pair, Calendar],
+        fresh: dict[int, Calendar],
     ) -> Looked:
         one = times.offering
         pair = (one.provider_key, one.clinic_key)
@@ -177,9 +179,8 @@ class OpenTimes:
             schedule = (await self.known.at(reader, {pair: one.schedule_version})).get(pair)
         if times.taken is None:
             return Looked(one, schedule, cached[one.provider_key])
-        parts = [chunk(one.resource_version, number, times.taken) for number in numbers]
-        fresh.update({(one.provider_key, number): part for number, part in zip(numbers, parts, strict=True)})
-        return Looked(one, schedule, join(parts))
+        fresh[one.provider_key] = calendar = whole(one.resource_version, numbers, times.taken)
+        return Looked(one, schedule, calendar)
 
     def _starts(self, one: Looked, first: date, last: date, binding: bool, most: int | None) -> list[int]:
         offering = one.offering
