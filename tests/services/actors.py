@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from domain.outcomes import (
     HoldReleased,
     SlotHeld,
 )
-from tests.world import MONDAY, World, faults, new_key, opening_id, patient_id, slot_id, staff
+from tests.world import MONDAY, OVERLAPS, World, faults, new_key, opening_id, patient_id, slot_id, staff
 
 OK = (AppointmentBooked, AppointmentCancelled, AppointmentRescheduled, AppointmentStatusSet, HoldReleased, SlotHeld)
 NINE = MONDAY + timedelta(days=1)
@@ -46,6 +47,7 @@ class Crowd:
         self.world, self.rng = world, rng
         self.sizes = people, providers
         self.history: list[Line] = []
+        self.seen: set[str] = set()
         self.known: dict[str, Appointment] = {}
 
     async def begin(self) -> None:
@@ -69,6 +71,7 @@ class Crowd:
     async def act(self, actor: int, world: World, actions: int) -> None:
         rng = random.Random(self.rng.random())
         held: list[tuple[Viewer, str]] = []
+        await self.volley(actor, world, held)
         for _ in range(actions):
             patient = rng.choice(self.people)
             viewer = rng.choice([patient, patient, self.clerk])
@@ -104,13 +107,22 @@ class Crowd:
                 continue
             await self.record(actor, action, viewer, key, asked, held)
 
+    async def volley(self, actor: int, world: World, held: list[tuple[Viewer, str]]) -> None:
+        """All begin by booking times that overlap, at every provider, for few people: a lock that is left out shows here."""
+        people, providers = self.sizes
+        for quarter in range(3):
+            patient, key = self.people[actor % people], new_key()
+            slot = self.slots[actor % providers * 12 + (actor // providers + quarter) % 3]
+            asked = world.booking.book(patient, slot, patient_id(patient), None, key)
+            await self.record(actor, "book", patient, key, asked, held)
+
     async def record(
         self, actor: int, action: str, viewer: Viewer, key: str, asked: Any, held: list[tuple[Viewer, str]]
     ) -> None:
         try:
             outcome: Any = await asked
         except (Unavailable, RequestInProgress) as error:
-            outcome = type(error).__name__
+            outcome = f"{type(error).__name__} {error}".strip()
         if isinstance(outcome, SlotHeld):
             held.append((viewer, outcome.hold.id))
         if isinstance(
@@ -130,10 +142,12 @@ class Crowd:
         )
         assert [row["outcome"]["appointment"] for row in stored] == [line.outcome.appointment.key]
 
-    async def clock(self, rounds: int) -> None:
-        """Lets the holds run out every now and then."""
-        for _ in range(rounds):
-            await asyncio.sleep(0.3)
+    async def watch(self) -> None:
+        """Looks again and again for two owners of a time, and lets the holds run out every now and then."""
+        while True:
+            for _ in range(6):
+                await asyncio.sleep(0.05)
+                self.seen.update(str(tuple(row)) for row in await self.world.fetch(OVERLAPS))
             await self.world.wait(seconds=100)
 
 
@@ -144,9 +158,11 @@ async def crowd(url: str, actors: int, actions: int, seed: int, *, people: int =
         found = Crowd(World.on(pools[0]), random.Random(seed), people, providers)
         await found.begin()
         hands = [found.act(n, World.on(pools[n % 3]), actions) for n in range(actors)]
-        ticking = asyncio.create_task(found.clock(10_000))
+        ticking = asyncio.create_task(found.watch())
         await asyncio.gather(*hands)
         ticking.cancel()
+        with suppress(asyncio.CancelledError):
+            await ticking
         return found
     finally:
         for one in pools:
@@ -158,7 +174,7 @@ async def check(url: str, found: Crowd) -> list[str]:
     connections: asyncpg.Pool = await pool(url, size=2)
     try:
         world = World.on(connections)
-        wrong = [str(one) for one in await faults(world)]
+        wrong = [str(one) for one in await faults(world)] + sorted(found.seen)
         wrong += _told(found.history)
         wrong += await _kept(world, found)
         for resource, lanes in [*((one, 1) for one in found.providers), (found.opening, 2)]:

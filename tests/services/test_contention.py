@@ -40,12 +40,15 @@ def test_what_is_known_goes_with_a_release_and_after_a_second(monkeypatch: pytes
     assert not shield.known_taken(SLOT, "bob", "k")
 
 
-async def test_one_at_a_time_but_nobody_waits_longer_than_three_tenths() -> None:
+async def test_one_at_a_time_but_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contention, "QUEUE_SECONDS_MAX", 0.3)
     shield = Shield()
     loop = asyncio.get_running_loop()
-    async with shield.queued(SLOT):
+    async with shield.queued(SLOT) as wanted_by_others:
+        assert not wanted_by_others
         before = loop.time()
-        async with shield.queued(SLOT):
+        async with shield.queued(SLOT) as contended:
+            assert contended
             assert 0.25 < loop.time() - before < 1.0
     assert shield._queues == {}
 
