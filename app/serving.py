@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from adapters.postgres import bulk, examples, migrations
 from adapters.postgres.database import Database, pool
+from adapters.postgres.epoch import is_clock_shifted
 from app.auth import development_key, development_token
 from app.embedded import Addresses, reached, servers
 from app.refusal import Refused
@@ -125,6 +126,8 @@ async def running(
     host, port = listening.getsockname()[:2]
     url = f"http://{host}:{port}"
     async with product(settings, addresses) as built, _worker(built) if working else nullcontext():
+        if settings.production and await is_clock_shifted(built.database.primary):
+            raise Refused("the test clock of this database is shifted: it is no database for production")
         state = State()
         server = _server(settings, application(built, root.build(production=settings.production), state=state))
         if greeting:

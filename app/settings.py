@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     env: Literal["development", "production", "test"] = Field(
-        default="development", description="production: no development tokens, no demo data, limits on"
+        default="development", description="production: no development tokens, no demo data"
     )
     public_url: WebUrl | None = Field(default=None, description="where people reach this server; unset: HOST and PORT")
 
@@ -65,14 +65,12 @@ class Settings(BaseSettings):
         default="on",
         description="Redis lock before a booking: where contended, always or never; all book right",
     )
-    limits: bool | None = Field(default=None, description="limits per address; unset: on in production only")
     request_seconds: float = Field(
         default=10, gt=0, le=300, description="an operation over HTTP is given up after this"
     )
     drain_seconds: float = Field(
         default=10, ge=0, le=300, description="how long open requests may finish when stopping"
     )
-    offer_seconds_max: int | None = Field(default=None, ge=1, description="caps how long a waitlist offer lasts")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least important log line shown"
     )
@@ -80,10 +78,6 @@ class Settings(BaseSettings):
     @property
     def production(self) -> bool:
         return self.env == "production"
-
-    @property
-    def limits_on(self) -> bool:
-        return self.production if self.limits is None else self.limits
 
     def printable(self) -> dict[str, str]:
         """Environment name to value, passwords replaced by ***; an unset one is empty."""

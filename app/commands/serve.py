@@ -18,7 +18,7 @@ def run() -> None:
 
 @commands.command()
 def serve() -> None:
-    """The API alone, against the URLs of the environment."""
+    """The API alone, against the URLs of the environment; it also ends expired holds."""
     from app.commands.outcome import finish
     from app.serving import serve as serve_api
 

@@ -17,7 +17,7 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_everything_has_a_default() -> None:
     settings = load_settings()
     assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8000, Path(".data"))
-    assert (settings.env, settings.demo_clinics, settings.limits_on) == ("development", 210, False)
+    assert (settings.env, settings.demo_clinics) == ("development", 210)
     assert settings.database_url is settings.redis_url is None
 
 
@@ -35,7 +35,6 @@ def test_the_environment_counts_and_an_empty_value_does_not(monkeypatch: pytest.
         monkeypatch.setenv(name, value)
     settings = load_settings()
     assert (settings.port, settings.production, settings.redis_cluster) == (9000, True, True)
-    assert settings.limits_on
     assert settings.database_url is None
 
 
