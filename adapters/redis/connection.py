@@ -24,4 +24,4 @@ def client(url: str, *, cluster: bool = False) -> Redis | RedisCluster:
         socket_connect_timeout=CONNECT_SECONDS,
         retry=Retry(NoBackoff(), 1),
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)  # Closing the client then closes its connections too.
