@@ -48,7 +48,8 @@ def read(cursor: str | None, kind: str, start: tuple[Any, ...]) -> tuple[Any, ..
     shape = [type(value) for value in start]
     if not isinstance(found, list) or found[:1] != [kind] or [type(value) for value in found[1:]] != shape:
         raise BadInput("after", "This is not a cursor of this list.")
-    if any(isinstance(value, int) and not 0 <= value < 1 << 63 for value in found[1:]):
+    # Texts and numbers that PostgreSQL has no room for were never given out.
+    if any("\x00" in value if isinstance(value, str) else not -1 <= value < 1 << 63 for value in found[1:]):
         raise BadInput("after", "This is not a cursor of this list.")
     return tuple(found[1:])
 

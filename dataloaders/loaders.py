@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from adapters.postgres import appointments, calendars, clinics, holds, patients
+from adapters.postgres import appointments, calendars, changes, clinics, holds, patients, schedules
 from adapters.postgres.calendars import Pair, Triple
 from adapters.postgres.database import Database, Reader, answering
 from adapters.postgres.open_times import OpenTimes
@@ -17,7 +18,7 @@ from domain.appointments import Appointment, AppointmentEvent, Patient, Slot
 from domain.clinics import Clinic, Provider, VisitType
 from domain.ids import SlotKey
 from domain.outcomes import patients_in
-from domain.schedules import Schedule
+from domain.schedules import Schedule, ScheduleException
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -52,6 +53,8 @@ class Loaders:
         self.events: DataLoader[int, list[AppointmentEvent] | None] = self._by_key(appointments.events)
         self.schedule: DataLoader[Pair, Schedule | None] = self._by_key(calendars.schedules)
         self.hold: DataLoader[int, holds.StoredHold | None] = self._by_key(holds.holds)
+        self.exception: DataLoader[int, ScheduleException | None] = _loader(self._exceptions)
+        self.clock: DataLoader[None, datetime] = _loader(self._clock)
         self.patient: DataLoader[int, Patient | None] = _loader(self._patients)
         self.appointment: DataLoader[int, Appointment | None] = _loader(self._appointments)
         self.slots: DataLoader[Asked, list[Slot] | None] = _loader(self._slots.slots)
@@ -74,7 +77,8 @@ class Loaders:
         self._primary = self._slots.primary = True
         for loader in (
             self.clinic, self.provider, self.visit_type, self.visit_types_at, self.events, self.schedule,
-            self.hold, self.patient, self.appointment, self.slots, self.slot, self.next_slot, self.provider_page,
+            self.hold, self.exception, self.clock, self.patient, self.appointment, self.slots, self.slot,
+            self.next_slot, self.provider_page,
         ):  # fmt: skip
             loader.clear_all()
 
@@ -92,6 +96,19 @@ class Loaders:
             return [found.get(key) for key in keys]
 
         return _loader(load)
+
+    async def _exceptions(self, keys: list[int]) -> list[ScheduleException | None]:
+        """Those at the viewer's clinics: hours are staff's."""
+        if not self._viewer.is_staff:
+            return [None] * len(keys)
+        async with answering():
+            found = await schedules.exceptions(self.reader, keys)
+        return [one if one and self._viewer.works_at(one.clinic_key) else None for one in map(found.get, keys)]
+
+    async def _clock(self, keys: list[None]) -> list[datetime]:
+        """The database's clock, asked once in an operation."""
+        async with answering():
+            return [await changes.now(self.reader)] * len(keys)
 
     async def _patients(self, keys: list[int]) -> list[Patient | None]:
         async with answering():

@@ -157,9 +157,8 @@ class Pages:
         return stored.hold
 
     async def now(self) -> datetime:
-        """By the database's clock."""
-        async with answering():
-            return await changes.now(self._loaders.reader)
+        """By the database's clock; one moment for the whole operation."""
+        return await self._loaders.clock.load(None)
 
     async def write_audit(self) -> None:
         """One row for each patient whose data this operation read; without it there is no answer (rule 22)."""

@@ -41,5 +41,6 @@ async def _node(context: Context, node_id: str) -> Any:
         ids.VISIT_TYPE: loaders.visit_type,
         ids.PATIENT: loaders.patient,
         ids.APPOINTMENT: loaders.appointment,
+        ids.EXCEPTION: loaders.exception,
     }.get(kind)
     return None if loader is None else await loader.load(key)

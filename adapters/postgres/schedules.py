@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from adapters.postgres.database import Connection, Reader
 from domain import zones
-from domain.schedules import ExceptionKind, WeeklyHours
+from domain.schedules import ExceptionKind, ScheduleException, WeeklyHours
 
 STANDING = """
 SELECT (SELECT app_now()) AS now, c.time_zone, coalesce(s.version, 0) AS version,
@@ -45,6 +46,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
 
 EXCEPTION_OF = """
 SELECT provider_id, clinic_id FROM schedule_exceptions WHERE id = $1
+"""
+
+EXCEPTIONS = """
+SELECT * FROM schedule_exceptions WHERE id = any($1::bigint[])
 """
 
 REMOVE_EXCEPTION = """
@@ -114,6 +119,11 @@ async def exception_of(reader: Reader, key: int) -> tuple[int, int] | None:
     return None if row is None else (row["provider_id"], row["clinic_id"])
 
 
+async def exceptions(reader: Reader, keys: Sequence[int]) -> dict[int, ScheduleException]:
+    rows = await reader.fetch(EXCEPTIONS, keys)
+    return {row["id"]: _exception(row) for row in rows}
+
+
 async def remove_exception(tx: Connection, key: int, provider_key: int, clinic_key: int) -> bool:
     """False where it is gone already."""
     if await tx.fetchval(REMOVE_EXCEPTION, key) is None:
@@ -124,3 +134,10 @@ async def remove_exception(tx: Connection, key: int, provider_key: int, clinic_k
 
 async def _raise_version(tx: Connection, provider_key: int, clinic_key: int) -> None:
     await tx.execute(RAISE, provider_key, clinic_key)
+
+
+def _exception(row: Any) -> ScheduleException:
+    return ScheduleException(
+        row["id"], row["provider_id"], row["clinic_id"], ExceptionKind(row["kind"]), row["date"], row["opens"],
+        row["closes"], row["reason"],
+    )  # fmt: skip

@@ -81,6 +81,13 @@ def _cancel(place: Place, **more: Any) -> dict[str, Any]:
     return {"appointmentId": place.appointment_id, "version": 1, **more}
 
 
+WINDOW = ("PolicyViolation", "BOOKING_WINDOW")
+
+
+def _new(place: Place, **more: Any) -> dict[str, Any]:
+    return {"name": "A", "clinicId": place.clinic_id, **more}
+
+
 WRITES: list[tuple[str, str, Any, tuple[str, str | None]]] = [
     ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(), "reason": LONG}, (BAD, "reason")),
     ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(), "reason": CONTROL}, (BAD, "reason")),
@@ -90,7 +97,7 @@ WRITES: list[tuple[str, str, Any, tuple[str, str | None]]] = [
     ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(3, 60)}, ("PolicyViolation", "NOT_OFFERED")),
     ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(3, 9 * 60 + 5)}, ("PolicyViolation", "NOT_OFFERED")),
     ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(600)}, ("PolicyViolation", "BOOKING_WINDOW")),
-    ("bookAppointment", "staff", lambda p: {"slotId": p.slot_id(800), "patientId": p.patient_id}, ("PolicyViolation", "BOOKING_WINDOW")),
+    ("bookAppointment", "staff", lambda p: {"slotId": p.slot_id(800), "patientId": p.patient_id}, WINDOW),
     ("bookAppointment", "patient", lambda p: {"slotId": p.clinic_id}, ("NotFound", None)),
     ("bookAppointment", "patient", lambda p: {"slotId": LONG}, ("NotFound", None)),
     ("holdSlot", "patient", lambda p: {"slotId": p.slot_id(-3)}, ("PolicyViolation", "PAST")),
@@ -108,13 +115,13 @@ WRITES: list[tuple[str, str, Any, tuple[str, str | None]]] = [
     ("registerPatient", "staff", lambda p: {"name": " ", "clinicId": p.clinic_id}, ("InvalidInput", "name")),
     ("registerPatient", "staff", lambda p: {"name": LONG, "clinicId": p.clinic_id}, ("InvalidInput", "name")),
     ("registerPatient", "staff", lambda p: {"name": CONTROL, "clinicId": p.clinic_id}, ("InvalidInput", "name")),
-    ("registerPatient", "staff", lambda p: {"name": "A", "clinicId": p.clinic_id, "email": "no"}, ("InvalidInput", "email")),
-    ("registerPatient", "staff", lambda p: {"name": "A", "clinicId": p.clinic_id, "phone": "12"}, ("InvalidInput", "phone")),
-    ("registerPatient", "staff", lambda p: {"name": "A", "clinicId": p.clinic_id, "birthDate": "2199-01-01"}, ("InvalidInput", "birthDate")),
-    ("registerPatient", "staff", lambda p: {"name": "A", "clinicId": p.clinic_id, "birthDate": "0001-01-01"}, (BAD, None)),
-    ("registerPatient", "staff", lambda p: {"name": "A", "clinicId": p.clinic_id, "birthDate": "2001-02-30"}, (BAD, None)),
-    ("registerPatient", "staff", lambda p: {"name": "A", "clinicId": p.clinic_id, "birthDate": "2001-W05-1"}, (BAD, None)),
-    ("registerPatient", "staff", lambda p: {"name": "A", "clinicId": p.clinic_id, "birthDate": 20010230}, (BAD, None)),
+    ("registerPatient", "staff", lambda p: _new(p, email="no"), ("InvalidInput", "email")),
+    ("registerPatient", "staff", lambda p: _new(p, phone="12"), ("InvalidInput", "phone")),
+    ("registerPatient", "staff", lambda p: _new(p, birthDate="2199-01-01"), ("InvalidInput", "birthDate")),
+    ("registerPatient", "staff", lambda p: _new(p, birthDate="0001-01-01"), (BAD, None)),
+    ("registerPatient", "staff", lambda p: _new(p, birthDate="2001-02-30"), (BAD, None)),
+    ("registerPatient", "staff", lambda p: _new(p, birthDate="2001-W05-1"), (BAD, None)),
+    ("registerPatient", "staff", lambda p: _new(p, birthDate=20010230), (BAD, None)),
     ("updatePatient", "staff", lambda p: {"id": p.patient_id, "version": 1, "name": None}, ("InvalidInput", "name")),
     ("updatePatient", "patient", lambda p: {"id": p.patient_id, "version": 1, "name": "Me"}, ("InvalidInput", "name")),
     ("updatePatient", "staff", lambda p: {"id": p.patient_id, "version": -1}, ("StaleVersion", None)),
@@ -139,7 +146,7 @@ WRITES: list[tuple[str, str, Any, tuple[str, str | None]]] = [
     ("setWeeklyHours", "staff", lambda p: _hours(p, opens="09:00", closes="09:00"), ("InvalidInput", "hours.0.closes")),
     ("setWeeklyHours", "staff", lambda p: _hours(p, opens="09:07"), (BAD, None)),
     ("setWeeklyHours", "staff", lambda p: _hours(p, opens="25:00"), (BAD, None)),
-    ("setWeeklyHours", "staff", lambda p: _hours(p, validFrom="2027-05-01", validTo="2027-04-01"), ("InvalidInput", "hours.0.validTo")),
+    ("setWeeklyHours", "staff", lambda p: _hours(p, validFrom=DAY, validTo="2027-01-01"), ("InvalidInput", "hours.0.validTo")),
     ("setWeeklyHours", "staff", lambda p: {**_hours(p), "hours": _hours(p)["hours"] * 201}, ("InvalidInput", "hours")),
     ("addScheduleException", "staff", lambda p: _exception(p, opens="12:00", closes="11:00"), ("InvalidInput", "closes")),
     ("addScheduleException", "staff", lambda p: _exception(p, opens="12:00"), ("InvalidInput", "closes")),
