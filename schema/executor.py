@@ -34,6 +34,10 @@ _NATIVE: Final = {
 }
 
 
+# What GraphQL has no room for is refused the usual way. A number less itself is zero, but not for NaN and infinity.
+_BOUNDS: Final = {"Int": " and -2147483648 <= {0} <= 2147483647", "Float": " and {0} - {0} == 0"}
+
+
 class _Irregular(Exception):
     """A value that the short way does not judge."""
 
@@ -57,8 +61,8 @@ class PlainLeafExecutor(StrawberryGraphQLCoreExecutionContext):
         if row is not None:
             try:
                 return row(source_value)
-            except _Irregular:
-                pass
+            except Exception:
+                pass  # The usual way meets it again, and tells it with its path.
         return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
 
     def complete_iterable_value(
@@ -71,8 +75,8 @@ class PlainLeafExecutor(StrawberryGraphQLCoreExecutionContext):
             if row is not None and all(map(_is_of(kind, info), items)):
                 try:
                     return [row(item) for item in items]
-                except _Irregular:
-                    pass
+                except Exception:
+                    pass  # As above.
         return super().complete_iterable_value(item_type, field_details_list, info, path, items, position_context)
 
     def _row(self, parent_type: GraphQLObjectType, grouped_field_set: Any) -> Row | None:
@@ -134,7 +138,7 @@ def _compile(leaves: list[Leaf]) -> Row:
         native = _NATIVE.get(kind.name)
         if native is not None:
             names[f"t{index}"] = native
-            right = f"type({value}) is t{index}"
+            right = f"type({value}) is t{index}" + _BOUNDS.get(kind.name, "").format(value)
         else:
             names[f"c{index}"] = _coerced(kind)
             right = f"({value} := c{index}({value})) is not None" if required else ""
