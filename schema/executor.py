@@ -41,6 +41,10 @@ _NATIVE: Final = {
 }
 
 
+# What GraphQL has no room for is refused the usual way. A number less itself is zero, but not for NaN and infinity.
+_BOUNDS: Final = {"Int": " and -2147483648 <= {0} <= 2147483647", "Float": " and {0} - {0} == 0"}
+
+
 class Irregular(Exception):
     """Something that the short way does not judge."""
 
@@ -90,7 +94,7 @@ class BreadthFirstExecutor(StrawberryGraphQLCoreExecutionContext):
         if not plan.parts:
             try:
                 return plan.leaves(source_value)
-            except Irregular:
+            except Exception:  # An attribute that raises too: the usual way meets it again and tells it with its path.
                 return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
         usual = super().execute_fields
 
@@ -117,7 +121,7 @@ class BreadthFirstExecutor(StrawberryGraphQLCoreExecutionContext):
         if not plan.parts:
             try:
                 return self._plain(plan, items)
-            except Irregular:
+            except Exception:  # As above.
                 return usual(*again)
 
         async def all_of_them() -> Any:
@@ -304,7 +308,7 @@ def _judged(leaf: _Leaf, value: str, index: int, names: dict[str, Any]) -> list[
         if leaf.listed:
             right = f"type({value}) is list and all(type(one) is t{index} for one in {value})"
         else:
-            right = f"type({value}) is t{index}"
+            right = f"type({value}) is t{index}" + _BOUNDS.get(leaf.kind.name, "").format(value)
         return [f"if {null}not ({right}): raise Irregular"]
     names[f"c{index}"] = _coerced(leaf.kind)
     coerce = f"{value} = c{index}({value})"
