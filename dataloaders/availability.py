@@ -70,9 +70,8 @@ class Snapshots:
                 (one, clinic.key, kind.key)
                 for one in await calendars.offering_providers(tx, clinic.key, kind.key, among)
             ]
-            position = await changes.newest(tx, clinic.key)
+            position, now = await changes.newest(tx, clinic.key)
             times = await self._open_times.free(tx, keys, asked.first, asked.last, binding=True, limit=TIMES_MAX + 1)
-            now = await changes.now(tx)
         found = sorted((slot for some in times.values() for slot in some), key=lambda one: (one.starts_at, one.id))
         through, shown = _whole_days(found, asked.first, asked.last)
         return Snapshot(str(position), now.astimezone(clinic.zone), clinic.time_zone, through, _open(shown, kind))

@@ -68,5 +68,8 @@ MANY: Final[dict[tuple[str, str], Many]] = {
     ("Appointment", "provider"): _of_attribute("provider", "provider_key"),
     ("Appointment", "clinic"): _of_attribute("clinic", "clinic_key"),
     ("Appointment", "visitType"): _of_attribute("visit_type", "visit_type_key"),
+    ("ProviderDay", "provider"): _of_attribute("provider", "provider_key"),
+    ("Schedule", "provider"): _of_attribute("provider", "provider_key"),
+    ("Schedule", "clinic"): _of_attribute("clinic", "clinic_key"),
     ("Appointment", "patient"): _of_attribute("patient", "patient_key"),
 }

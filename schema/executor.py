@@ -5,7 +5,8 @@ with a resolver for many (`resolvers.many`). Everything else, and every value th
 field, a foreign type, an error), takes graphql-core's own way from the start.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -142,16 +143,20 @@ class BreadthFirstExecutor(StrawberryGraphQLCoreExecutionContext):
 
     async def _rows(self, plan: _Plan, items: Sequence[Any]) -> Rows:
         rows = self._plain(plan, items)
-        for part in plan.parts:
-            if part.many is not None:
-                values = await part.many(items, self.context_value, **part.arguments)
-            else:
-                assert part.get is not None
-                values = [part.get(item) for item in items]
-            await self._fill(part, rows, values)
-        if plan.parts and len(plan.order) > 1:
+        if not items:
+            return rows
+        # All at once, so that lists answered beside one another put their questions into the same batches.
+        values = await _together([self._values(part, items) for part in plan.parts])
+        await _together([self._fill(part, rows, some) for part, some in zip(plan.parts, values, strict=True)])
+        if len(plan.order) > 1:
             return [{name: row[name] for name in plan.order} for row in rows]
         return rows
+
+    async def _values(self, part: _Part, items: Sequence[Any]) -> Sequence[Any]:
+        if part.many is not None:
+            return await part.many(items, self.context_value, **part.arguments)
+        assert part.get is not None
+        return [part.get(item) for item in items]
 
     async def _fill(self, part: _Part, rows: Rows, values: Sequence[Any]) -> None:
         """Puts the part's objects into the rows: all of them become rows together, then go back to where they belong."""
@@ -220,6 +225,12 @@ class BreadthFirstExecutor(StrawberryGraphQLCoreExecutionContext):
         except Exception:  # Arguments that can't be taken are reported by the usual way.
             return None
         return _Part(response_name, kind, listed, required, None, many, arguments, plan)
+
+
+async def _together(work: list[Coroutine[Any, Any, Any]]) -> list[Any]:
+    if len(work) == 1:
+        return [await work[0]]
+    return await asyncio.gather(*work)
 
 
 def _named(shown: Any, values: dict[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ WHERE caller = $1 AND key = $2 AND at > (SELECT app_now()) - interval '48 hours'
 """
 
 NEWEST = """
-SELECT e.epoch, coalesce(o.xid::text::bigint, 0) AS xid, coalesce(o.id, 0) AS outbox_id
+SELECT e.epoch, coalesce(o.xid::text::bigint, 0) AS xid, coalesce(o.id, 0) AS outbox_id, (SELECT app_now()) AS now
 FROM stream_epoch AS e LEFT JOIN LATERAL (
     SELECT xid, id FROM outbox WHERE clinic_id = $1 AND topic = 'availability' ORDER BY xid DESC, id DESC LIMIT 1
 ) AS o ON true
@@ -168,11 +168,11 @@ async def remembered(reader: Reader, caller: str, key: str) -> tuple[str, bytes,
     return None if row is None else (row["operation"], row["request_hash"], row["outcome"])
 
 
-async def newest(reader: Reader, clinic_key: int) -> Position:
-    """The clinic's newest outbox row in this snapshot."""
+async def newest(reader: Reader, clinic_key: int) -> tuple[Position, datetime]:
+    """The clinic's newest outbox row in this snapshot, and the clock."""
     row = await reader.fetchrow(NEWEST, clinic_key)
     assert row is not None
-    return _position(row, clinic_key)
+    return _position(row, clinic_key), row["now"]
 
 
 async def of_version(reader: Reader, resource_key: int, version: int, clinic_key: int) -> Position | None:
