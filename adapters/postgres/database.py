@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import orjson
@@ -47,8 +47,11 @@ async def answering() -> AsyncIterator[None]:
         raise Unavailable(type(error).__name__) from error
 
 
-async def _keep(_connection: Any) -> None:
-    """Pooled sessions hold no state (no SET, LISTEN or session locks), so nothing needs to be reset between borrowers."""
+async def _end(connection: asyncpg.Connection) -> None:
+    """Before a session is lent again. It holds no state (no SET, LISTEN or session locks), but a borrower who was cancelled
+    while it began may have left a transaction: the next would read the past. Costs nothing where there is none."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
 
 
 async def _codecs(connection: asyncpg.Connection) -> None:
@@ -84,10 +87,29 @@ async def pool(dsn: str, *, size: int, production: bool = False, bounded: bool =
         max_size=size,
         server_settings=settings,
         init=_codecs,
-        reset=_keep,
+        reset=_end,
         timeout=5,
         max_inactive_connection_lifetime=0,
     )
+
+
+@asynccontextmanager
+async def _begun(connection: Connection, begin: str) -> AsyncIterator[None]:
+    """A transaction by plain statements: the driver's own object stays with a session whose BEGIN was cancelled, for good."""
+    try:
+        try:
+            await connection.execute(begin)
+        except asyncpg.ActiveSQLTransactionError:
+            # An earlier borrower was cancelled between prepare and execute; the server waited for the end of that message.
+            await connection.execute("ROLLBACK")
+            await connection.execute(begin)
+        yield
+        await connection.execute("COMMIT")
+    except BaseException:
+        with suppress(*_GONE):
+            if connection.is_in_transaction():
+                await connection.execute("ROLLBACK")
+        raise
 
 
 class Database:
@@ -108,7 +130,11 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """READ COMMITTED on the primary. Take locks with `locks.take` before the first write."""
-        async with answering(), self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+        async with (
+            answering(),
+            self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection,
+            _begun(connection, "BEGIN"),
+        ):
             yield connection
 
     @asynccontextmanager
@@ -137,6 +163,6 @@ class Database:
         async with (
             answering(),
             source.acquire(timeout=ACQUIRE_SECONDS) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+            _begun(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
         ):
             yield connection
