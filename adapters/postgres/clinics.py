@@ -38,7 +38,7 @@ SELECT p.*, lower(p.name) AS sort_name,
     ARRAY(SELECT clinic_id FROM provider_clinics WHERE provider_id = p.id ORDER BY clinic_id) AS clinic_keys,
     ARRAY(SELECT visit_type_id FROM provider_visit_types WHERE provider_id = p.id ORDER BY visit_type_id) AS visit_type_keys
 FROM providers AS p
-WHERE p.active AND p.specialties @> $1::text[] AND p.languages @> $2::text[]
+WHERE p.active AND ($1::text IS NULL OR $1 = any(p.specialties)) AND ($2::text IS NULL OR $2 = any(p.languages))
     AND ($3::text IS NULL OR strpos(lower(p.name), lower($3)) > 0) AND (lower(p.name), p.id) > ($4::text, $5::bigint)
 ORDER BY lower(p.name), p.id LIMIT $6
 """
@@ -52,7 +52,7 @@ CROSS JOIN LATERAL (
         ARRAY(SELECT visit_type_id FROM provider_visit_types WHERE provider_id = p.id ORDER BY visit_type_id) AS visit_type_keys
     FROM provider_clinics AS w JOIN providers AS p ON p.id = w.provider_id
     WHERE w.clinic_id = asked.clinic_id
-        AND p.active AND p.specialties @> $2::text[] AND p.languages @> $3::text[]
+        AND p.active AND ($2::text IS NULL OR $2 = any(p.specialties)) AND ($3::text IS NULL OR $3 = any(p.languages))
         AND ($4::text IS NULL OR strpos(lower(p.name), lower($4)) > 0) AND (lower(p.name), p.id) > ($5::text, $6::bigint)
     ORDER BY lower(p.name), p.id LIMIT $7
 ) AS p
@@ -161,7 +161,7 @@ async def providers_by_name(
     after: tuple[str, int],
     limit: int,
 ) -> list[tuple[str, Provider]]:
-    rows = await reader.fetch(PROVIDERS_BY_NAME, _any(specialty), _any(language), name, *after, limit)
+    rows = await reader.fetch(PROVIDERS_BY_NAME, specialty, language, name, *after, limit)
     return [(row["sort_name"], provider_of(row)) for row in rows]
 
 
@@ -175,7 +175,7 @@ async def providers_at_clinics(
     limit: int,
 ) -> dict[int, list[tuple[str, Provider]]]:
     """One page for each of several clinics."""
-    rows = await reader.fetch(PROVIDERS_AT_CLINICS, clinic_keys, _any(specialty), _any(language), name, *after, limit)
+    rows = await reader.fetch(PROVIDERS_AT_CLINICS, clinic_keys, specialty, language, name, *after, limit)
     pages: dict[int, list[tuple[str, Provider]]] = {key: [] for key in clinic_keys}
     for row in rows:
         pages[row["asked_clinic"]].append((row["sort_name"], provider_of(row)))
@@ -201,7 +201,3 @@ async def visit_types_at_clinics(reader: Reader, keys: Sequence[int]) -> dict[in
 async def specialties(reader: Reader) -> list[str]:
     """Those that active providers have."""
     return [row["name"] for row in await reader.fetch(SPECIALTIES)]
-
-
-def _any(value: str | None) -> list[str]:
-    return [] if value is None else [value]

@@ -77,7 +77,6 @@ CREATE TABLE providers (
     source_key text UNIQUE
 );
 CREATE INDEX providers_by_name ON providers (lower(name), id);
-CREATE INDEX providers_by_specialty ON providers USING gin (specialties);
 
 CREATE TABLE provider_clinics (
     provider_id bigint NOT NULL REFERENCES providers,
