@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -36,8 +37,8 @@ class ProviderPage:
 
 
 class Loaders:
-    """`audited` collects the patients whose data was read: the operation writes them down, and what was asked, before
-    its answer leaves."""
+    """Each loader is made when it is first asked. `audited` collects the patients whose data was read: the operation
+    writes them down, and what was asked, before its answer leaves."""
 
     def __init__(self, database: Database, open_times: OpenTimes, recent: RecentWrites, viewer: Viewer) -> None:
         self._database = database
@@ -46,21 +47,66 @@ class Loaders:
         self.audited: set[int] = set()
         self.operation = ""
         self._slots = SlotReader(database, open_times, recent, viewer)
-        self.clinic: DataLoader[int, Clinic | None] = self._by_key(clinics.clinics)
-        self.provider: DataLoader[int, Provider | None] = self._by_key(clinics.providers)
-        self.visit_type: DataLoader[int, VisitType | None] = self._by_key(clinics.visit_types)
-        self.visit_types_at: DataLoader[int, list[int] | None] = self._by_key(clinics.visit_types_at_clinics)
-        self.events: DataLoader[int, list[AppointmentEvent] | None] = self._by_key(appointments.events)
-        self.schedule: DataLoader[Pair, Schedule | None] = self._by_key(calendars.schedules)
-        self.hold: DataLoader[int, holds.StoredHold | None] = self._by_key(holds.holds)
-        self.exception: DataLoader[int, ScheduleException | None] = _loader(self._exceptions)
-        self.clock: DataLoader[None, datetime] = _loader(self._clock)
-        self.patient: DataLoader[int, Patient | None] = _loader(self._patients)
-        self.appointment: DataLoader[int, Appointment | None] = _loader(self._appointments)
-        self.slots: DataLoader[Asked, list[Slot] | None] = _loader(self._slots.slots)
-        self.slot: DataLoader[SlotKey, Slot | None] = _loader(self._slots.states)
-        self.next_slot: DataLoader[Triple, Slot | None] = _loader(self._slots.next_slots)
-        self.provider_page: DataLoader[ProviderPage, list[tuple[str, Provider]]] = _loader(self._provider_pages)
+
+    @cached_property
+    def clinic(self) -> DataLoader[int, Clinic | None]:
+        return self._by_key(clinics.clinics)
+
+    @cached_property
+    def provider(self) -> DataLoader[int, Provider | None]:
+        return self._by_key(clinics.providers)
+
+    @cached_property
+    def visit_type(self) -> DataLoader[int, VisitType | None]:
+        return self._by_key(clinics.visit_types)
+
+    @cached_property
+    def visit_types_at(self) -> DataLoader[int, list[int] | None]:
+        return self._by_key(clinics.visit_types_at_clinics)
+
+    @cached_property
+    def events(self) -> DataLoader[int, list[AppointmentEvent] | None]:
+        return self._by_key(appointments.events)
+
+    @cached_property
+    def schedule(self) -> DataLoader[Pair, Schedule | None]:
+        return self._by_key(calendars.schedules)
+
+    @cached_property
+    def hold(self) -> DataLoader[int, holds.StoredHold | None]:
+        return self._by_key(holds.holds)
+
+    @cached_property
+    def exception(self) -> DataLoader[int, ScheduleException | None]:
+        return _loader(self._exceptions)
+
+    @cached_property
+    def clock(self) -> DataLoader[None, datetime]:
+        return _loader(self._clock)
+
+    @cached_property
+    def patient(self) -> DataLoader[int, Patient | None]:
+        return _loader(self._patients)
+
+    @cached_property
+    def appointment(self) -> DataLoader[int, Appointment | None]:
+        return _loader(self._appointments)
+
+    @cached_property
+    def slots(self) -> DataLoader[Asked, list[Slot] | None]:
+        return _loader(self._slots.slots)
+
+    @cached_property
+    def slot(self) -> DataLoader[SlotKey, Slot | None]:
+        return _loader(self._slots.states)
+
+    @cached_property
+    def next_slot(self) -> DataLoader[Triple, Slot | None]:
+        return _loader(self._slots.next_slots)
+
+    @cached_property
+    def provider_page(self) -> DataLoader[ProviderPage, list[tuple[str, Provider]]]:
+        return _loader(self._provider_pages)
 
     @property
     def reader(self) -> Reader:
@@ -75,12 +121,9 @@ class Loaders:
         for key in patients_in(outcome):
             self.read_patient(key)
         self._primary = self._slots.primary = True
-        for loader in (
-            self.clinic, self.provider, self.visit_type, self.visit_types_at, self.events, self.schedule,
-            self.hold, self.exception, self.clock, self.patient, self.appointment, self.slots, self.slot,
-            self.next_slot, self.provider_page,
-        ):  # fmt: skip
-            loader.clear_all()
+        for loader in vars(self).values():
+            if isinstance(loader, DataLoader):
+                loader.clear_all()
 
     def read_patient(self, patient_key: int) -> None:
         """Notes that staff read a patient's data (rule 22)."""

@@ -62,20 +62,23 @@ def chunk(version: int, number: int, taken: Iterable[Taken]) -> Calendar:
     return Calendar(version, base, booked, tuple(holds))
 
 
-def whole(version: int, numbers: range, taken: Iterable[Taken]) -> Calendar:
-    """The calendar of neighbouring chunks. What reaches over their edges is cut to them."""
+Spans = tuple[list[int], list[int], list[int]]
+
+
+def whole(version: int, numbers: range, taken: Spans) -> Calendar:
+    """The calendar of neighbouring chunks out of first ticks, end ticks and ends of holds (UTC seconds, 0 for none).
+
+    What reaches over their edges is cut to them.
+    """
     base, end = numbers.start * CHUNK_TICKS, numbers.stop * CHUNK_TICKS
     booked, holds = 0, []
-    for one in taken:
-        start, stop = one.start, one.end
-        if start < base or stop > end:
-            start, stop = max(start, base), min(stop, end)
-            if start >= stop:
-                continue
-        if one.expires_at:
-            holds.append(Taken(start, stop, one.expires_at))
-        else:
-            booked |= ((1 << (stop - start)) - 1) << (start - base)
+    for start, stop, expires_at in zip(*taken, strict=True):
+        first, last = max(start, base), min(stop, end)
+        if first < last:
+            if expires_at:
+                holds.append(Taken(first, last, expires_at))
+            else:
+                booked |= ((1 << (last - first)) - 1) << (first - base)
     return Calendar(version, base, booked, tuple(holds))
 
 

@@ -1,7 +1,7 @@
 """Slots out of starts and openings: the same ones whether they are listed, pushed, held or booked."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from domain import ids, zones
@@ -16,19 +16,20 @@ def of_starts(
     """Free slots of these starts (UTC minutes)."""
     assert visit_type.duration_minutes is not None
     prefix = ids.slot_prefix(provider_key, clinic_key, visit_type.key)
+    duration, length = visit_type.duration_minutes, timedelta(minutes=visit_type.duration_minutes)
+    instant, day, plain = datetime.fromtimestamp, date.min, False
     for start in starts:
-        starts_at = zones.at(start, zone)
+        starts_at = instant(start * 60, zone)
+        if starts_at.date() != day:
+            day = starts_at.date()
+            plain = zones.is_plain(zone, day)
+        # On a day without a change of the clock the wall tells the end; a visit past midnight is reckoned by the instant.
+        ends_at = starts_at + length
+        if not plain or ends_at.date() != day:
+            ends_at = instant((start + duration) * 60, zone)
         yield Slot(
-            prefix + ids.suffix(start),
-            provider_key,
-            clinic_key,
-            visit_type.key,
-            starts_at,
-            zones.at(start + visit_type.duration_minutes, zone),
-            starts_at.date(),
-            SlotStatus.FREE,
-            1,
-        )
+            prefix + ids.suffix(start), provider_key, clinic_key, visit_type.key, starts_at, ends_at, day, SlotStatus.FREE, 1
+        )  # fmt: skip
 
 
 def of_opening(opening: Opening, visit_type_key: int, zone: ZoneInfo, status: SlotStatus = SlotStatus.FREE) -> Slot:

@@ -43,6 +43,11 @@ def instant(zone: ZoneInfo, day: date, minute: int) -> int:
     return midnight + minute if regular else _irregular(zone, day, minute)
 
 
+def is_plain(zone: ZoneInfo, day: date) -> bool:
+    """Whether the day has 24 hours and no change of the clock."""
+    return _midnight(zone, day)[1]
+
+
 @lru_cache(maxsize=100_000)
 def _midnight(zone: ZoneInfo, day: date) -> tuple[int, bool]:
     midnight = _irregular(zone, day, 0)

@@ -14,6 +14,7 @@ def presents(*kinds: type) -> Callable[[T], T]:
             return isinstance(obj, kinds)
 
         setattr(cls, "is_type_of", classmethod(is_type_of))  # noqa: B010 (mypy knows no such attribute)
+        setattr(cls, "presented", frozenset(kinds))  # noqa: B010
         return cls
 
     return decorate

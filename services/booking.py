@@ -55,6 +55,11 @@ class Desk:
     alternatives: Alternatives
     written: Callable[[list[int]], Awaitable[None]]
 
+    async def wrote(self, resource_keys: list[int]) -> None:
+        """After a commit: nothing here may go on telling the calendars of before."""
+        self.alternatives.forget(resource_keys)
+        await self.written(resource_keys)
+
     async def taken(self, viewer: Viewer, slot: SlotKey, taken: Taken) -> SlotTaken:
         """The refusal with its alternatives; remembers who has the time where every patient would be told the same."""
         if taken.holder is not None and slot.opening_id is None and viewer.is_patient:
@@ -162,7 +167,7 @@ class Booking:
                 return NotFound()
             cursor = await end_holds(tx, viewer, request, [stored], "released")
         self._desk.shield.released(stored.resource_key)
-        await self._desk.written([stored.resource_key])
+        await self._desk.wrote([stored.resource_key])
         return HoldReleased(replays.slot_of(stored), cursor)
 
     async def _attempt(
@@ -210,7 +215,7 @@ class Booking:
             desk.shield.used(viewer.subject, request.key)
             if slot.opening_id is None and facts.accepting_new_patients and viewer.is_patient:
                 desk.shield.took(slot, viewer.subject, resource_key)
-            await desk.written([resource_key])
+            await desk.wrote([resource_key])
         return outcome
 
     async def _take(

@@ -33,7 +33,7 @@ class Sweeping:
                     await end_holds(tx, SYSTEM, EXPIRY, gone, "expired")
             if gone:
                 self._desk.shield.released(resource_key)
-                await self._desk.written([resource_key])
+                await self._desk.wrote([resource_key])
                 ended += len(gone)
         return ended
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from adapters.postgres.clinics import visit_type_of
 from adapters.postgres.database import Reader
 from domain import availability, zones
-from domain.calendars import CHUNK_TICKS, Calendar, Taken, chunk
+from domain.calendars import CHUNK_TICKS, Calendar, Spans, whole
 from domain.clinics import ProviderKind, VisitType
 from domain.openings import Opening
 from domain.schedules import TICK_MINUTES, ExceptionKind, Schedule, ScheduleException, WeeklyHours
@@ -60,7 +60,7 @@ JOIN provider_clinics AS w ON w.provider_id = p.id AND w.clinic_id = c.id
 JOIN provider_visit_types AS o ON o.provider_id = p.id AND o.visit_type_id = v.id
 LEFT JOIN schedules AS s ON s.provider_id = p.id AND s.clinic_id = c.id
 LEFT JOIN LATERAL (
-    SELECT array_agg(a.starts_at) AS starts, array_agg(a.ends_at) AS ends, array_agg(a.expires_at) AS expiries
+    SELECT array_agg(a.first_tick) AS starts, array_agg(a.end_tick) AS ends, array_agg(a.expires_at) AS expiries
     FROM allocations AS a
     WHERE a.resource_id = r.id AND a.state <> 'released'
         AND (k.calendar_version < r.version OR e.epoch::text <> $8 OR ($9 AND k.calendar_version <> r.version))
@@ -91,8 +91,8 @@ JOIN schedules AS s ON s.provider_id = k.provider_id AND s.clinic_id = k.clinic_
 
 BUSY = """
 SELECT r.id, r.version, k.number,
-    array_agg(a.starts_at) FILTER (WHERE a.id IS NOT NULL) AS starts,
-    array_agg(a.ends_at) FILTER (WHERE a.id IS NOT NULL) AS ends,
+    array_agg(a.first_tick) FILTER (WHERE a.id IS NOT NULL) AS starts,
+    array_agg(a.end_tick) FILTER (WHERE a.id IS NOT NULL) AS ends,
     array_agg(a.expires_at) FILTER (WHERE a.id IS NOT NULL) AS expiries
 FROM unnest($1::bigint[], $2::bigint[]) AS k (resource_id, number)
 JOIN resources AS r ON r.id = k.resource_id
@@ -141,7 +141,7 @@ class Times:
 
     offering: Offering
     schedule: Schedule | None
-    taken: list[Taken] | None
+    taken: Spans | None
 
 
 async def offerings(reader: Reader, keys: Sequence[Triple]) -> dict[Triple, Offering]:
@@ -200,15 +200,9 @@ def _offering(row: Any) -> Offering:
     )
 
 
-def _taken(row: Any) -> list[Taken]:
-    return [
-        Taken(
-            int(start.timestamp() // TICK_SECONDS),
-            int(-(-end.timestamp() // TICK_SECONDS)),
-            0 if expires is None else ceil(expires.timestamp()),
-        )
-        for start, end, expires in zip(row["starts"] or (), row["ends"] or (), row["expiries"] or (), strict=True)
-    ]
+def _taken(row: Any) -> Spans:
+    expiries = [0 if one is None else ceil(one.timestamp()) for one in row["expiries"] or ()]
+    return row["starts"] or [], row["ends"] or [], expiries
 
 
 def _schedule(provider_key: int, clinic_key: int, version: int, hours: list[Any], exceptions: list[Any]) -> Schedule:
@@ -304,7 +298,7 @@ async def busy(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Calendar]:
     found = {}
     rows = await reader.fetch(BUSY, *_columns(keys, 2), CHUNK_TICKS * TICK_SECONDS)
     for row in rows:
-        found[row["id"], row["number"]] = chunk(row["version"], row["number"], _taken(row))
+        found[row["id"], row["number"]] = whole(row["version"], range(row["number"], row["number"] + 1), _taken(row))
     return found
 
 

@@ -15,6 +15,8 @@ from domain.calendars import CHUNK_TICKS, Calendar, chunks, join, whole
 from domain.schedules import Schedule
 
 OPENINGS_MAX: Final = 20_000
+# The statement that names the versions is asked in any case: for a few calendars it brings them sooner than the cache would.
+ASKED_MIN: Final = 6
 DAY_TICKS: Final = 288
 ZONE_TICKS: Final = 14 * 12  # No zone is further from UTC than 14 hours.
 FIRST_DATE: Final = date(1971, 1, 1)
@@ -147,14 +149,16 @@ class OpenTimes:
                 return await self.look(reader, keys, first, last)
         fresh: dict[int, Calendar] = {}
         looked = [await self._looked(reader, one, cached, numbers, fresh) for one in read.values()]
-        if fresh:
+        if len(fresh) >= ASKED_MIN:
             self._cache.keep(self._epoch, numbers, fresh)
         return looked
 
     async def _cached(self, epoch: str, resource_keys: set[int], numbers: range) -> dict[int, Calendar]:
         """Calendars of resources whose every chunk is there."""
+        if not epoch or len(resource_keys) < ASKED_MIN:
+            return {}
         wanted = [(key, number) for key in resource_keys for number in numbers]
-        parts = await self._cache.peek(epoch, wanted) if epoch else {}
+        parts = await self._cache.peek(epoch, wanted)
         found = {}
         for key in resource_keys if parts else ():
             some = [parts[key, number] for number in numbers if (key, number) in parts]
