@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -76,17 +77,41 @@ def offers(schedule: Schedule, zone: ZoneInfo, visit_type: VisitType, first: dat
     open_plane, grid = 0, 0
     day = first
     while day <= last + timedelta(days=1):  # The next day's hours may carry on a visit that begins before midnight.
-        opened, closed = rules.spans(zone, day)
-        added = cut = 0
-        for start, end in opened:
-            added |= ((1 << (end - start)) - 1) << (start - base)
-            if day <= last:
-                grid |= every(start - base, end - base, step)
-        for start, end in closed:
-            cut |= ((1 << (end - start)) - 1) << (start - base)
-        open_plane |= added & ~cut
+        opened, starts = _day(rules, zone, day, step, base)
+        open_plane |= opened
+        if day <= last:
+            grid |= starts
         day += timedelta(days=1)
     return runs(open_plane, visit_type.duration_minutes // TICK_MINUTES) & grid
+
+
+def _day(rules: Rules, zone: ZoneInfo, day: date, step: int, base: int) -> tuple[int, int]:
+    """Open ticks and grid of starts of one date; bit 0 is tick `base`."""
+    if zones.is_plain(zone, day):
+        opened, closed = rules.walls(day)
+        added, grid = _pattern(opened, step)
+        cut, _ = _pattern(closed, step)
+        shift = zones.instant(zone, day, 0) // TICK_MINUTES - base
+        return (added & ~cut) << shift, grid << shift
+    added = cut = grid = 0
+    opens, closes = rules.spans(zone, day)
+    for start, end in opens:
+        added |= ((1 << (end - start)) - 1) << (start - base)
+        grid |= every(start - base, end - base, step)
+    for start, end in closes:
+        cut |= ((1 << (end - start)) - 1) << (start - base)
+    return added & ~cut, grid
+
+
+@lru_cache(maxsize=10_000)
+def _pattern(walls: tuple[tuple[int, int], ...], step: int) -> tuple[int, int]:
+    """Ticks and grid of these wall times on a day without a change of the clock; bit 0 is midnight. Many days are alike."""
+    plane = grid = 0
+    for opens, closes in walls:
+        start, end = opens // TICK_MINUTES, closes // TICK_MINUTES
+        plane |= ((1 << (end - start)) - 1) << start
+        grid |= every(start, end, step)
+    return plane, grid
 
 
 def free(visit_type: VisitType, busy: int, length: int) -> int:

@@ -105,20 +105,25 @@ class Rules:
         for exception in schedule.exceptions:
             self._exceptions.setdefault(exception.date, []).append(exception)
 
-    def spans(self, zone: ZoneInfo, day: date) -> tuple[list[Span], list[Span]]:
-        """What opens and what closes on one date (rule 3), in ticks.
-
-        Each opening counts its own grid of starts from its beginning; what is closed does not move the grid.
-        """
-        hours = [(row.opens, row.closes) for row in self._weekdays[day.weekday()] if row.covers(day)]
+    def walls(self, day: date) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+        """What opens and what closes on one date (rule 3), in minutes of the wall clock."""
+        hours = tuple((row.opens, row.closes) for row in self._weekdays[day.weekday()] if row.covers(day))
         exceptions = self._exceptions.get(day)
         if exceptions is None:
-            return list(_ticks(zone, day, hours)), []
+            return hours, ()
         walls: dict[ExceptionKind, list[Span]] = {kind: [] for kind in ExceptionKind}
         for one in exceptions:
             walls[one.kind].append((one.opens, one.closes))
-        opened = [*(walls[ExceptionKind.REPLACED] or hours), *walls[ExceptionKind.OPEN]]
-        return list(_ticks(zone, day, opened)), list(_ticks(zone, day, walls[ExceptionKind.CLOSED]))
+        opened = (*(walls[ExceptionKind.REPLACED] or hours), *walls[ExceptionKind.OPEN])
+        return opened, tuple(walls[ExceptionKind.CLOSED])
+
+    def spans(self, zone: ZoneInfo, day: date) -> tuple[list[Span], list[Span]]:
+        """The same in ticks.
+
+        Each opening counts its own grid of starts from its beginning; what is closed does not move the grid.
+        """
+        opened, closed = self.walls(day)
+        return list(_ticks(zone, day, opened)), list(_ticks(zone, day, closed))
 
 
 def spans(schedule: Schedule, zone: ZoneInfo, day: date, visit_type_key: int) -> tuple[list[Span], list[Span]]:
