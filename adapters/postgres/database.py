@@ -19,6 +19,11 @@ ACQUIRE_SECONDS: Final = 15.0
 STATEMENT_MILLISECONDS: Final = 3000
 TRANSACTION_MILLISECONDS: Final = 5000
 
+BEGIN: Final = "BEGIN"
+BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+COMMIT: Final = "COMMIT"
+ROLLBACK: Final = "ROLLBACK"
+
 # What a client may try again: the server is away, too busy, or ended our session.
 _GONE: Final = (
     asyncpg.PostgresConnectionError,
@@ -47,11 +52,15 @@ async def answering() -> AsyncIterator[None]:
         raise Unavailable(type(error).__name__) from error
 
 
-async def _end(connection: asyncpg.Connection) -> None:
+async def _roll_back(connection: Connection) -> None:
+    await connection.execute(ROLLBACK)
+
+
+async def _end(connection: Connection) -> None:
     """Before a session is lent again. It holds no state (no SET, LISTEN or session locks), but a borrower who was cancelled
     while it began may have left a transaction: the next would read the past. Costs nothing where there is none."""
     if connection.is_in_transaction():
-        await connection.execute("ROLLBACK")
+        await _roll_back(connection)
 
 
 async def _codecs(connection: asyncpg.Connection) -> None:
@@ -103,14 +112,13 @@ async def _begun(connection: Connection, begin: str) -> AsyncIterator[None]:
             await connection.execute(begin)
         except asyncpg.ActiveSQLTransactionError:
             # An earlier borrower was cancelled between prepare and execute; the server waited for the end of that message.
-            await connection.execute("ROLLBACK")
+            await _roll_back(connection)
             await connection.execute(begin)
         yield
-        await connection.execute("COMMIT")
+        await connection.execute(COMMIT)
     except BaseException:
         with suppress(*_GONE):
-            if connection.is_in_transaction():
-                await connection.execute("ROLLBACK")
+            await _end(connection)
         raise
 
 
@@ -135,7 +143,7 @@ class Database:
         async with (
             answering(),
             self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection,
-            _begun(connection, "BEGIN"),
+            _begun(connection, BEGIN),
         ):
             yield connection
 
@@ -147,16 +155,12 @@ class Database:
 
         Raises RequestInProgress where a twin holds the key, Unavailable where the rest is not had within the statement timeout.
         """
-        async with answering(), self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            try:
-                await connection.execute(locks.opening(caller_and_key, keys))
-                yield connection
-                await connection.execute("COMMIT")
-            except BaseException:
-                with suppress(*_GONE):
-                    if connection.is_in_transaction():
-                        await connection.execute("ROLLBACK")
-                raise
+        async with (
+            answering(),
+            self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection,
+            _begun(connection, locks.opening(caller_and_key, keys)),
+        ):
+            yield connection
 
     @asynccontextmanager
     async def snapshot(self, *, primary: bool) -> AsyncIterator[Connection]:
@@ -165,6 +169,6 @@ class Database:
         async with (
             answering(),
             source.acquire(timeout=ACQUIRE_SECONDS) as connection,
-            _begun(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            _begun(connection, BEGIN_SNAPSHOT),
         ):
             yield connection

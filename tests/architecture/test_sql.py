@@ -21,10 +21,12 @@ STATEMENT: Final = re.compile(
 # Texts inside functions of adapters/postgres that are not one constant beside one function, each with its reason.
 BUILT: Final = {
     ("locks.py", "opening"): "as many locks as there are resources, in one round trip; only integers are put in",
-    ("database.py", "locked"): "the end of the transaction that `locks.opening` began",
 }
 NOT_PREPARED: Final = {
     "adapters.postgres.migrations.CREATE_TABLE": "DDL can't be prepared; every migration runs it",
+    "adapters.postgres.database.BEGIN": "transaction control can't be prepared; every write and snapshot runs it",
+    "adapters.postgres.database.COMMIT": "as BEGIN",
+    "adapters.postgres.database.ROLLBACK": "as BEGIN",
     "adapters.postgres.bulk.ANALYZE": "a utility statement can't be prepared; the demo runs it",
 }
 # Modules outside the adapter that may name its statements; none may run one.
