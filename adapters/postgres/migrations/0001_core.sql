@@ -232,9 +232,11 @@ CREATE TABLE allocations (
     ends_at timestamptz NOT NULL CHECK (isfinite(ends_at)),
     -- The same in ticks of five minutes of UTC, rounded outwards: what reading a calendar needs, without a conversion a row.
     first_tick integer NOT NULL GENERATED ALWAYS AS
-        (floor(extract(epoch FROM starts_at - timestamptz '1970-01-01 00:00:00+00') / 300)::integer) STORED,
+        (CASE WHEN isfinite(starts_at) THEN
+            floor(extract(epoch FROM starts_at - timestamptz '1970-01-01 00:00:00+00') / 300)::integer ELSE 0 END) STORED,
     end_tick integer NOT NULL GENERATED ALWAYS AS
-        (ceil(extract(epoch FROM ends_at - timestamptz '1970-01-01 00:00:00+00') / 300)::integer) STORED,
+        (CASE WHEN isfinite(ends_at) THEN
+            ceil(extract(epoch FROM ends_at - timestamptz '1970-01-01 00:00:00+00') / 300)::integer ELSE 0 END) STORED,
     state text NOT NULL CHECK (state IN ('held', 'booked', 'blocked', 'released')),
     hold_id bigint REFERENCES holds DEFERRABLE INITIALLY DEFERRED,
     appointment_id bigint REFERENCES appointments DEFERRABLE INITIALLY DEFERRED,
