@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     auth_audience: str | None = Field(default=None, description="the aud that a token must carry")
 
     cache: bool = Field(default=True, description="keep calendars in Redis too; answers are the same without")
+    cache_from: int = Field(
+        default=6,
+        ge=1,
+        le=1000,
+        description="providers in one read from which Redis is asked; fewer come sooner without",
+    )
     booking_lock: Literal["on", "off", "always"] = Field(
         default="on",
         description="Redis lock before a booking: where contended, always or never; all book right",

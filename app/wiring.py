@@ -87,8 +87,8 @@ def _built(settings: Settings, database: Database, redis: Any) -> Product:
     lock = None
     if redis is not None and settings.booking_lock != "off":
         lock = SlotLocks(redis, lying=settings.booking_lock == "always")
-    newer = CachedCalendars(cache) if cache else None
-    exact = CachedCalendars(cache, exact=True) if cache else None
+    newer = CachedCalendars(cache, worth_from=settings.cache_from) if cache else None
+    exact = CachedCalendars(cache, worth_from=settings.cache_from, exact=True) if cache else None
     straight = OpenTimes(known)
     desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note)
     return Product(

@@ -18,9 +18,10 @@ class CachedCalendars:
     Off, away or wrong, the answers stay the same.
     """
 
-    def __init__(self, cache: CalendarCache, *, exact: bool = False) -> None:
+    def __init__(self, cache: CalendarCache, *, worth_from: int, exact: bool = False) -> None:
         """`exact`: only entries of the very version count, for a view of one moment."""
         self.exact = exact
+        self.worth_from = worth_from
         self._cache = cache
         self._writing: set[asyncio.Task[None]] = set()
 

@@ -15,8 +15,6 @@ from domain.calendars import CHUNK_TICKS, Calendar, chunks, join, whole
 from domain.schedules import Schedule
 
 OPENINGS_MAX: Final = 20_000
-# The statement that names the versions is asked in any case: for a few calendars it brings them sooner than the cache would.
-ASKED_MIN: Final = 6
 DAY_TICKS: Final = 288
 ZONE_TICKS: Final = 14 * 12  # No zone is further from UTC than 14 hours.
 FIRST_DATE: Final = date(1971, 1, 1)
@@ -29,10 +27,12 @@ class CalendarCache(Protocol):
 
     `peek` answers chunks; `keep` takes calendars of all the chunks `numbers` by resource.
 
-    `exact`: only the very version counts, for a view of one moment; else that version or a newer one.
+    `exact`: only the very version counts, for a view of one moment; else that version or a newer one. `worth_from`: how many
+    resources it is asked for at least: the statement that names the versions brings a few calendars sooner by itself.
     """
 
     exact: bool
+    worth_from: int
 
     async def peek(self, epoch: str, wanted: Sequence[Pair]) -> Mapping[Pair, Calendar]: ...
 
@@ -43,6 +43,7 @@ class Nothing:
     """A cache that knows nothing."""
 
     exact = False
+    worth_from = 1
 
     async def peek(self, _epoch: str, _wanted: Sequence[Pair]) -> Mapping[Pair, Calendar]:
         return {}
@@ -149,13 +150,13 @@ class OpenTimes:
                 return await self.look(reader, keys, first, last)
         fresh: dict[int, Calendar] = {}
         looked = [await self._looked(reader, one, cached, numbers, fresh) for one in read.values()]
-        if len(fresh) >= ASKED_MIN:
+        if len(fresh) >= self._cache.worth_from:
             self._cache.keep(self._epoch, numbers, fresh)
         return looked
 
     async def _cached(self, epoch: str, resource_keys: set[int], numbers: range) -> dict[int, Calendar]:
         """Calendars of resources whose every chunk is there."""
-        if not epoch or len(resource_keys) < ASKED_MIN:
+        if not epoch or len(resource_keys) < self._cache.worth_from:
             return {}
         wanted = [(key, number) for key in resource_keys for number in numbers]
         parts = await self._cache.peek(epoch, wanted)
