@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from math import asin, cos, radians, sin, sqrt
 from zoneinfo import ZoneInfo
 
 from domain import ids, zones
-
-EARTH_KM = 6371.0088
 
 
 class ProviderKind(Enum):
@@ -34,14 +31,6 @@ class Address:
 class GeoPoint:
     latitude: float
     longitude: float
-
-
-def distance_km(one: GeoPoint, other: GeoPoint) -> float:
-    """Great-circle distance on a sphere of 6,371.0088 km."""
-    lat1, lat2 = radians(one.latitude), radians(other.latitude)
-    half_lat, half_lon = (lat2 - lat1) / 2, radians(other.longitude - one.longitude) / 2
-    chord = sin(half_lat) ** 2 + cos(lat1) * cos(lat2) * sin(half_lon) ** 2
-    return 2 * EARTH_KM * asin(min(1.0, sqrt(chord)))
 
 
 @dataclass(frozen=True, slots=True)

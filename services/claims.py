@@ -11,7 +11,7 @@ from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.database import Connection
 from domain import booking, zones
 from domain.access import Viewer
-from domain.outcomes import NotFound, PatientConflict, PolicyViolation, SlotTaken
+from domain.outcomes import NotFound, PolicyViolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,6 @@ class Taken:
     starts_at: datetime
     holder: str | None
     resource_key: int
-
-
-Refusal = NotFound | PolicyViolation | PatientConflict | Taken | SlotTaken
 
 
 async def decide(

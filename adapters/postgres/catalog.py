@@ -69,10 +69,6 @@ UPDATE visit_types SET version = version + 1, name = $1, duration_minutes = $2, 
 WHERE id = $11 RETURNING *
 """
 
-NPI_OWNER = """
-SELECT id FROM providers WHERE npi = $1
-"""
-
 PROVIDERS_OF_CLINIC = """
 SELECT provider_id FROM provider_clinics WHERE clinic_id = $1 ORDER BY provider_id
 """
@@ -118,11 +114,6 @@ async def create_visit_type(tx: Connection, draft: VisitTypeDraft) -> VisitType:
 
 async def replace_visit_type(tx: Connection, key: int, draft: VisitTypeDraft) -> VisitType:
     return visit_type_of(await tx.fetchrow(REPLACE_VISIT_TYPE, *_visit_type(draft), key))
-
-
-async def npi_owner(reader: Reader, npi: str) -> int | None:
-    owner: int | None = await reader.fetchval(NPI_OWNER, npi)
-    return owner
 
 
 async def providers_of_clinic(reader: Reader, clinic_key: int) -> list[int]:

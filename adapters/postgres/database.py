@@ -128,7 +128,6 @@ class Database:
     def __init__(self, primary: asyncpg.Pool, replica: asyncpg.Pool | None = None) -> None:
         self.primary = primary
         self.replica = replica or primary
-        self.has_replica = replica is not None
 
     async def close(self) -> None:
         for one in {id(self.primary): self.primary, id(self.replica): self.replica}.values():

@@ -7,10 +7,6 @@ FIRST_PATIENT = """
 SELECT min(id) FROM patients
 """
 
-PATIENTS = """
-SELECT id FROM patients ORDER BY id LIMIT $1
-"""
-
 CANDIDATES = """
 SELECT w.provider_id, w.clinic_id, min(o.visit_type_id) AS visit_type_id
 FROM (SELECT id FROM clinics WHERE active ORDER BY lower(name), id LIMIT 5) AS c
@@ -24,11 +20,6 @@ GROUP BY w.provider_id, w.clinic_id ORDER BY w.clinic_id, w.provider_id LIMIT 40
 async def first_patient(reader: Reader) -> int | None:
     found: int | None = await reader.fetchval(FIRST_PATIENT)
     return found
-
-
-async def patients(reader: Reader, limit: int) -> list[int]:
-    """The first patients by key."""
-    return [row["id"] for row in await reader.fetch(PATIENTS, limit)]
 
 
 async def candidates(reader: Reader) -> list[Triple]:
