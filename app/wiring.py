@@ -19,7 +19,6 @@ from adapters.redis.locks import SlotLocks
 from app.auth import Tokens
 from app.embedded import Addresses
 from app.settings import Settings
-from dataloaders.availability import Snapshots
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
@@ -31,6 +30,7 @@ from services.booking import Booking, Desk
 from services.catalog import Catalog
 from services.changing import Changing
 from services.contention import Shield
+from services.live.snapshots import Snapshots
 from services.patients import Patients
 from services.schedules import Schedules
 from services.sweeping import Sweeping

@@ -5,7 +5,6 @@ from datetime import date
 
 from adapters.postgres import clinics, days
 from adapters.postgres.database import Database, answering
-from dataloaders.availability import span
 from dataloaders.loaders import Loaders
 from domain import access
 from domain.access import Viewer
@@ -13,6 +12,7 @@ from domain.appointments import Appointment
 from domain.clinics import Clinic
 from domain.faults import Forbidden
 from domain.schedules import Schedule, ScheduleException
+from domain.shapes import span
 
 
 @dataclass(frozen=True, slots=True)

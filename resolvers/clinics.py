@@ -6,14 +6,14 @@ from typing import Annotated, TypeVar
 import strawberry
 from strawberry import Parent
 
-from dataloaders import availability, cursors
-from dataloaders.availability import Filter, Snapshot
+from dataloaders import cursors
 from dataloaders.cursors import Page
 from dataloaders.slots import SLOTS_MAX, Asked
-from domain import ids
+from domain import ids, shapes
 from domain.appointments import Slot
 from domain.clinics import Clinic, GeoPoint, Provider, VisitType
 from domain.faults import BadInput
+from domain.frames import Snapshot
 from resolvers.context import Info
 from resolvers.inputs import AvailabilityFilter, GeoPointInput
 from resolvers.values import StreamCursor
@@ -57,14 +57,14 @@ async def specialties(info: Info) -> list[str]:
 
 
 async def snapshot(info: Info, filter: AvailabilityFilter, at_least: StreamCursor | None = None) -> Snapshot | None:
-    asked = Filter(
+    asked = shapes.Asked(
         ids.key(filter.clinic_id, ids.CLINIC),
         ids.key(filter.visit_type_id, ids.VISIT_TYPE),
         None if filter.provider_ids is None else [ids.key(one, ids.PROVIDER) for one in filter.provider_ids],
         filter.from_,
         filter.to,
     )
-    return await info.context.snapshots.read(asked, primary=at_least is not None)
+    return await info.context.snapshots.read(shapes.shape(asked), primary=at_least is not None)
 
 
 async def providers_at(
@@ -102,7 +102,7 @@ async def slots_of(
     first: int = 50,
 ) -> list[Slot]:
     limit = cursors.bounded(first, SLOTS_MAX)
-    availability.span(first_date, last_date)
+    shapes.span(first_date, last_date)
     clinic_key, kind_key = ids.key(clinic_id, ids.CLINIC) or 0, ids.key(visit_type_id, ids.VISIT_TYPE) or 0
     asked = Asked(provider.key, clinic_key, kind_key, first_date, last_date, limit)
     found = await info.context.loaders.slots.load(asked)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import strawberry
 
-from dataloaders.availability import Snapshots
 from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
 from dataloaders.staff import StaffPages
@@ -12,6 +11,7 @@ from domain.access import Viewer
 from services.booking import Booking
 from services.catalog import Catalog
 from services.changing import Changing
+from services.live.snapshots import Snapshots
 from services.patients import Patients
 from services.schedules import Schedules
 

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any, Final
 
-from dataloaders import availability, cursors
+from dataloaders import cursors
 from dataloaders.slots import SLOTS_MAX, Asked
-from domain import ids
+from domain import ids, shapes
 from domain.appointments import Slot
 from domain.clinics import Clinic, Provider
 from resolvers.context import Context
@@ -29,7 +29,7 @@ async def slots_of(
     first: int = 50,
 ) -> Sequence[list[Slot]]:
     limit = cursors.bounded(first, SLOTS_MAX)
-    availability.span(first_date, last_date)
+    shapes.span(first_date, last_date)
     clinic_key, kind_key = ids.key(clinic_id, ids.CLINIC), ids.key(visit_type_id, ids.VISIT_TYPE)
     if clinic_key is None or kind_key is None:
         raise OneByOne

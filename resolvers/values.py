@@ -8,10 +8,10 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
-from dataloaders.availability import SnapshotReason
 from domain.access import Role
 from domain.appointments import AppointmentChange, AppointmentStatus, AppointmentTime, SlotStatus
 from domain.clinics import Modality, ProviderKind
+from domain.frames import SnapshotReason
 from domain.outcomes import PolicyRule
 from domain.schedules import ExceptionKind
 

@@ -4,11 +4,10 @@ from datetime import date, datetime
 
 import strawberry
 
-from dataloaders import availability
-from dataloaders.availability import SnapshotReason
-from domain import appointments, clinics
+from domain import appointments, clinics, frames
 from domain.appointments import SlotStatus
 from domain.clinics import Modality, ProviderKind
+from domain.frames import SnapshotReason
 from resolvers import clinics as resolvers
 from resolvers.values import StreamCursor
 from schema.pages import PageInfo
@@ -145,7 +144,7 @@ class OpenSlot:
 
 
 @strawberry.type(description="All open times asked for, as they were at one moment, by the patients' limits.")
-@presents(availability.Snapshot)
+@presents(frames.Snapshot)
 class AvailabilitySnapshot(AvailabilityFrame):
     reason: SnapshotReason
     time_zone: str = strawberry.field(description="The clinic's, IANA name.")
