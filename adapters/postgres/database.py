@@ -1,7 +1,7 @@
 """The pools of the primary and the replica, and the write transaction with its locks (rule 17)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -18,6 +18,7 @@ Reader = asyncpg.Pool | Connection
 ACQUIRE_SECONDS: Final = 15.0
 STATEMENT_MILLISECONDS: Final = 3000
 TRANSACTION_MILLISECONDS: Final = 5000
+IDLE_MILLISECONDS: Final = 5000
 
 BEGIN: Final = "BEGIN"
 BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -73,10 +74,9 @@ async def _codecs(connection: asyncpg.Connection) -> None:
     )
 
 
-async def pool(dsn: str, *, size: int, production: bool = False, bounded: bool = True) -> asyncpg.Pool:
-    """A pool whose statements and transactions end by themselves; `bounded=False` for migrations and audits (rule 17)."""
+def _settings(*, production: bool, bounded: bool) -> dict[str, str]:
     zones.named("UTC")
-    settings = {
+    return {
         "application_name": "appointments",
         "timezone": "UTC",
         "jit": "off",
@@ -92,11 +92,35 @@ async def pool(dsn: str, *, size: int, production: bool = False, bounded: bool =
         "transaction_timeout": str(TRANSACTION_MILLISECONDS if bounded else 0),
         "tcp_keepalives_idle": "10",
     }
+
+
+async def connect(dsn: str, *, production: bool = False) -> asyncpg.Connection:
+    """A connection of its owner's own, set up like the pool's. The server closes it after 5 s without a statement: who stands
+    still that long gives up its locks. Raises Unavailable.
+    """
+    settings = _settings(production=production, bounded=True)
+    settings["idle_session_timeout"] = str(IDLE_MILLISECONDS)
+    async with answering():
+        connection: asyncpg.Connection = await asyncpg.connect(
+            dsn, server_settings=settings, timeout=5, command_timeout=STATEMENT_MILLISECONDS / 1000 + 2
+        )
+        await _codecs(connection)
+    return connection
+
+
+async def disconnect(connection: asyncpg.Connection) -> None:
+    """Never fails, and takes 2 s at most."""
+    with suppress(*_GONE):
+        await connection.close(timeout=2)
+
+
+async def pool(dsn: str, *, size: int, production: bool = False, bounded: bool = True) -> asyncpg.Pool:
+    """A pool whose statements and transactions end by themselves; `bounded=False` for migrations and audits (rule 17)."""
     return await asyncpg.create_pool(
         dsn,
         min_size=min(2, size),
         max_size=size,
-        server_settings=settings,
+        server_settings=_settings(production=production, bounded=bounded),
         init=_codecs,
         reset=_end,
         timeout=5,
@@ -123,11 +147,15 @@ async def _begun(connection: Connection, begin: str) -> AsyncIterator[None]:
 
 
 class Database:
-    """`primary` decides; `replica` (the primary where none is configured) only shows."""
+    """`primary` decides; `replica` (the primary where none is configured) only shows.
+
+    `committed` is called after each write transaction: a hint for who waits for changes in this process.
+    """
 
     def __init__(self, primary: asyncpg.Pool, replica: asyncpg.Pool | None = None) -> None:
         self.primary = primary
         self.replica = replica or primary
+        self.committed: Callable[[], None] = lambda: None
 
     async def close(self) -> None:
         for one in {id(self.primary): self.primary, id(self.replica): self.replica}.values():
@@ -145,6 +173,7 @@ class Database:
             _begun(connection, BEGIN),
         ):
             yield connection
+        self.committed()
 
     @asynccontextmanager
     async def locked(
@@ -160,6 +189,7 @@ class Database:
             _begun(connection, locks.opening(caller_and_key, keys)),
         ):
             yield connection
+        self.committed()
 
     @asynccontextmanager
     async def snapshot(self, *, primary: bool) -> AsyncIterator[Connection]:
