@@ -229,8 +229,8 @@ class Booking:
         await holds.end(tx, [one.hold_key for one in granted.expired if one.hold_key], "expired")
         await holds.take(tx, key, viewer, slot, granted.starts_at, granted.ends_at, facts.now, version)
         hold = Hold(key, viewer.subject, str(slot), expires_at.astimezone(facts.zone))
-        cursor = await self._tell(tx, viewer, request, slot, facts, granted, hold)
-        return SlotHeld(hold, cursor)
+        events = told(facts, granted, expires_at)
+        return SlotHeld(hold, await self._tell(tx, viewer, request, slot, facts, events, hold))
 
     async def _held_already(
         self, tx: Connection, viewer: Viewer, request: Request, slot: SlotKey, facts: Facts, granted: Granted
@@ -248,7 +248,10 @@ class Booking:
         await allocations.occupy(tx, extend=Extension(own.key, expires_at))
         await holds.extend(tx, own.hold_key, facts.resource_version + 1)
         hold = Hold(own.hold_key, viewer.subject, str(slot), expires_at.astimezone(facts.zone))
-        return SlotHeld(hold, await self._tell(tx, viewer, request, slot, facts, granted, hold))
+        # The same time as before, even where the visit type has another length by now: only its end is new.
+        payload = claims.payload([], [claims.until((own.starts, own.ends), expires_at)])
+        events = changes.told_to(granted.resource_key, facts.told_clinics, payload)
+        return SlotHeld(hold, await self._tell(tx, viewer, request, slot, facts, events, hold))
 
     async def _tell(
         self,
@@ -257,13 +260,13 @@ class Booking:
         request: Request,
         slot: SlotKey,
         facts: Facts,
-        granted: Granted,
+        events: list[Told],
         hold: Hold,
     ) -> str:
         change = Change(
             viewer, request, facts.now, replays.held(hold), f"hold:{hold.key}", slot.clinic_id, viewer.patient_key
         )
-        change.told = told(facts, granted)
+        change.told = events
         return str(await changes.record(tx, change))
 
     async def _book(
@@ -302,9 +305,10 @@ async def end_meeting(tx: Connection, granted: Granted) -> None:
         await holds.end(tx, [granted.own.hold_key], "used")
 
 
-def told(facts: Facts, granted: Granted) -> list[Told]:
-    """One event for each clinic whose calendar shows the resource."""
-    payload = claims.payload(granted.opened, [claims.span(granted.from_at, granted.to_at)])
+def told(facts: Facts, granted: Granted, expires_at: datetime | None = None) -> list[Told]:
+    """One event for each clinic whose calendar shows the resource; `expires_at` for a hold."""
+    closed = claims.until(claims.span(granted.from_at, granted.to_at), expires_at)
+    payload = claims.payload(granted.opened, [closed])
     return changes.told_to(granted.resource_key, facts.told_clinics, payload)
 
 

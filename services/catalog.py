@@ -38,7 +38,7 @@ class Catalog:
     async def save_clinic(
         self, viewer: Viewer, clinic_id: str | None, version: int | None, draft: ClinicDraft, idempotency_key: str
     ) -> ClinicOutcome:
-        """A change of zone or of `active` raises the version of every provider there; their calendars are read again."""
+        """One event for the clinic. A change of zone or of `active` also raises the version of every provider there."""
         access.require_admin(viewer)
         request = _request("saveClinic", idempotency_key, clinic_id, version, draft)
         key = None if clinic_id is None else ids.key(clinic_id, ids.CLINIC)
@@ -86,7 +86,9 @@ class Catalog:
         else:
             clinic = await catalog.replace_clinic(tx, before.key, clean)
         told = await _told(tx, touched)
-        await _record(tx, viewer, request, {"type": "ClinicSaved", "clinic": clinic.key}, f"clinic:{clinic.key}", told)
+        stored = {"type": "ClinicSaved", "clinic": clinic.key}
+        at = await _record(tx, viewer, request, stored, f"clinic:{clinic.key}", told)
+        await catalog.tell_clinic(tx, clinic.key, at, records.INVALIDATED)
         return ClinicSaved(clinic)
 
     async def save_provider(

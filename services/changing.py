@@ -275,7 +275,7 @@ class Changing:
             raise RolledBack(PatientConflict(None))
         await end_meeting(tx, granted)
         opened = granted.opened
-        closed = [claims.span(granted.from_at, granted.to_at)]
+        closed = [claims.until(claims.span(granted.from_at, granted.to_at))]
         if old_resource == granted.resource_key:
             opened.append((starts, ends))
             old: list[Told] = []

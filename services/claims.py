@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from adapters.postgres import allocations
@@ -12,6 +13,7 @@ from adapters.postgres.database import Connection
 from domain import booking, zones
 from domain.access import Viewer
 from domain.outcomes import NotFound, PolicyViolation
+from domain.streams import Closed, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Granted:
         return self.own is not None and (self.own.starts, self.own.ends) == span(self.from_at, self.to_at)
 
     @property
-    def opened(self) -> list[tuple[int, int]]:
+    def opened(self) -> list[Span]:
         """What this claim gives up: expired holds that it takes over, and an own hold of another length."""
         given_up = [(one.starts, one.ends) for one in self.expired]
         if self.own is not None and not self.keeps_own:
@@ -168,10 +170,15 @@ async def write(
     return (await allocations.occupy(tx, release=gone, claim=[claim]))[0]
 
 
-def payload(opened: list[tuple[int, int]], closed: list[tuple[int, int]]) -> dict[str, Any]:
-    """What a stream event tells of a resource: spans in UTC seconds, buffers included."""
+def payload(opened: list[Span], closed: list[Closed]) -> dict[str, Any]:
+    """What a stream event tells of a resource: spans in UTC seconds, buffers included. It opens first, then closes."""
     return {"opened": [list(span) for span in opened], "closed": [list(span) for span in closed]}
 
 
-def span(from_at: datetime, to_at: datetime) -> tuple[int, int]:
+def span(from_at: datetime, to_at: datetime) -> Span:
     return int(from_at.timestamp()), int(to_at.timestamp())
+
+
+def until(taken: Span, expires_at: datetime | None = None) -> Closed:
+    """The span with when its hold runs out, rounded up as it is where calendars are read; 0 for what stays."""
+    return *taken, 0 if expires_at is None else ceil(expires_at.timestamp())

@@ -11,7 +11,7 @@ from domain.faults import BadInput
 from domain.outcomes import IdempotencyMismatch, InvalidInput, NotFound, StaleVersion
 
 # What the stream tells of a change that is more than times opened and closed: read the calendar again.
-INVALIDATED: Final = {"kind": "invalidated"}
+INVALIDATED: Final = {"invalidated": True}
 TRIES: Final = 3  # How often a save starts again because what it has to lock has changed meanwhile (rule 17).
 T = TypeVar("T")
 

@@ -27,6 +27,7 @@ PULSE_SECONDS: Final = 1.0
 TRIM_SECONDS: Final = 60.0
 BACK_OFF_SECONDS: Final = 1.0
 BACK_OFF_SECONDS_MAX: Final = 5.0
+LASTED_SECONDS: Final = 60.0
 LATE_SECONDS: Final = 1.0
 SAMPLES_MAX: Final = 2000
 Message = tuple[str, str, str]  # topic, key, JSON text
@@ -94,16 +95,18 @@ class Relay:
 
     async def run(self) -> None:
         """Until it is cancelled. A failure gives up the lock, so that another process may do better, and is waited out."""
-        pause = BACK_OFF_SECONDS
+        pause = BACK_OFF_SECONDS / 2
         while True:
             begun = monotonic()
             try:
                 await self._lead()
             except (Unavailable, RequestInProgress) as fault:
                 log.warning("relay waits", reason=str(fault))
+            except Exception:  # Whatever it is: without a relay nobody hears of any change, so it is tried again.
+                log.exception("relay failed")
             finally:
                 self._observe(Beat(leading=False))
-            pause = BACK_OFF_SECONDS if monotonic() - begun > 60 else min(pause * 2, BACK_OFF_SECONDS_MAX)
+            pause = BACK_OFF_SECONDS if monotonic() - begun > LASTED_SECONDS else min(pause * 2, BACK_OFF_SECONDS_MAX)
             await asyncio.sleep(pause)
 
     async def _lead(self) -> None:

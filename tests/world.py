@@ -16,6 +16,7 @@ from adapters.postgres.open_times import OpenTimes
 from domain import ids, zones
 from domain.access import Role, Viewer
 from domain.ids import SlotKey
+from services import records
 from services.alternatives import Alternatives
 from services.booking import Booking, Desk
 from services.changing import Changing
@@ -158,7 +159,7 @@ class World:
             await tx.execute(
                 "UPDATE schedules SET version = version + 1 WHERE provider_id = $1 AND clinic_id = $2", provider, clinic
             )
-            told = changes.told_to(provider, [clinic], {"invalidated": True})
+            told = changes.told_to(provider, [clinic], records.INVALIDATED)
             request = Request(new_key(), "setWeeklyHours", b"")
             viewer = Viewer(Role.ADMIN, "editor", None, None, "request")
             at = await changes.now(tx)

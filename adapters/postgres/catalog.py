@@ -81,6 +81,11 @@ FROM (SELECT DISTINCT w.clinic_id FROM provider_visit_types AS o
 """
 
 
+TELL_CLINIC = """
+INSERT INTO outbox (at, topic, clinic_id, payload) VALUES ($2, 'availability', $1, $3::jsonb)
+"""
+
+
 async def create_clinic(tx: Connection, draft: ClinicDraft) -> Clinic:
     return clinic_of(await tx.fetchrow(CREATE_CLINIC, *_clinic(draft)))
 
@@ -121,7 +126,12 @@ async def providers_of_clinic(reader: Reader, clinic_key: int) -> list[int]:
     return [row["provider_id"] for row in await reader.fetch(PROVIDERS_OF_CLINIC, clinic_key)]
 
 
-async def tell_offering_clinics(tx: Connection, visit_type_key: int, at: datetime, payload: dict[str, str]) -> None:
+async def tell_clinic(tx: Connection, clinic_key: int, at: datetime, payload: dict[str, bool]) -> None:
+    """An event that names no resource: what is shown of the clinic is read again."""
+    await tx.execute(TELL_CLINIC, clinic_key, at, payload)
+
+
+async def tell_offering_clinics(tx: Connection, visit_type_key: int, at: datetime, payload: dict[str, bool]) -> None:
     """One event for each clinic where a provider offers the visit type. It names no resource: no calendar changed."""
     await tx.execute(TELL_OFFERING_CLINICS, visit_type_key, at, payload)
 

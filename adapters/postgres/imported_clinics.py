@@ -29,14 +29,18 @@ RETURNING id, source_key
 """
 
 UPDATE = """
-UPDATE clinics AS c SET version = c.version + 1, name = r.name, time_zone = r.time_zone, address_lines = r.address_lines,
-    city = r.city, region = r.region, postal_code = r.postal_code, country = r.country, latitude = r.latitude,
-    longitude = r.longitude, phone = r.phone
-FROM jsonb_to_recordset($1::jsonb) AS r (
-    source_key text, name text, time_zone text, address_lines text[], city text, region text, postal_code text, country text,
-    latitude double precision, longitude double precision, phone text
+WITH changed AS (
+    UPDATE clinics AS c SET version = c.version + 1, name = r.name, time_zone = r.time_zone, address_lines = r.address_lines,
+        city = r.city, region = r.region, postal_code = r.postal_code, country = r.country, latitude = r.latitude,
+        longitude = r.longitude, phone = r.phone
+    FROM jsonb_to_recordset($1::jsonb) AS r (
+        source_key text, name text, time_zone text, address_lines text[], city text, region text, postal_code text,
+        country text, latitude double precision, longitude double precision, phone text
+    )
+    WHERE c.source_key = r.source_key RETURNING c.id
 )
-WHERE c.source_key = r.source_key
+INSERT INTO outbox (at, topic, clinic_id, payload)
+SELECT (SELECT app_now()), 'availability', id, '{"invalidated": true}' FROM changed
 """
 
 RESOURCES = """
@@ -68,6 +72,7 @@ async def insert(tx: Connection, rows: Sequence[ClinicRow]) -> dict[str, int]:
 
 
 async def update(tx: Connection, rows: Sequence[ClinicRow]) -> None:
+    """With an event for each: what is shown of the clinic is read again."""
     await tx.execute(UPDATE, [asdict(row) for row in rows])
 
 

@@ -35,7 +35,7 @@ WITH made AS (
     RETURNING id, clinic_id
 )
 INSERT INTO outbox (at, topic, clinic_id, resource_id, resource_version, payload)
-SELECT (SELECT app_now()), 'availability', clinic_id, id, 1, '{"kind": "invalidated"}' FROM made
+SELECT (SELECT app_now()), 'availability', clinic_id, id, 1, '{"invalidated": true}' FROM made
 """
 
 CHANGE = """
@@ -48,7 +48,7 @@ WITH changed AS (
     RETURNING r.id, r.version, c.clinic_id
 )
 INSERT INTO outbox (at, topic, clinic_id, resource_id, resource_version, payload)
-SELECT (SELECT app_now()), 'availability', clinic_id, id, version, '{"kind": "invalidated"}' FROM raised
+SELECT (SELECT app_now()), 'availability', clinic_id, id, version, '{"invalidated": true}' FROM raised
 """
 
 

@@ -52,7 +52,7 @@ WITH raised AS (
     RETURNING r.id, r.version
 )
 INSERT INTO outbox (at, topic, clinic_id, resource_id, resource_version, payload)
-SELECT (SELECT app_now()), 'availability', w.clinic_id, r.id, r.version, '{"kind": "invalidated"}'
+SELECT (SELECT app_now()), 'availability', w.clinic_id, r.id, r.version, '{"invalidated": true}'
 FROM raised AS r JOIN provider_clinics AS w ON w.provider_id = r.id
 """
 

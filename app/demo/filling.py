@@ -153,7 +153,7 @@ class Filling:
                 for schedule in schedules:
                     rows.hours.extend(_hours(schedule))
                     rows.exceptions.extend(_exceptions(schedule))
-                told += told_to(key, row["clinics"], {"opened": [], "closed": [], "invalidated": True})
+                told += told_to(key, row["clinics"], {"invalidated": True})
                 posts.append(Post(key, zone, row["visit_types"], schedules))
             await bulk.add_providers(tx, rows)
             await bulk.tell(tx, told, SUBJECT, "demo", "providers")
@@ -212,7 +212,7 @@ class Filling:
         for one in batch:
             spans = closed.setdefault(one.appointment.provider_key, [])
             if one.appointment.status.live:
-                spans.append([int(one.from_at.timestamp()), int(one.to_at.timestamp())])
+                spans.append([int(one.from_at.timestamp()), int(one.to_at.timestamp()), 0])
         return [
             told
             for key, spans in closed.items()

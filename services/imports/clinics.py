@@ -17,6 +17,7 @@ from services.imports import lines
 Progress = Callable[[int, int], None]
 IMPORT_LOCK: Final = locks.record("import", 0)  # one import writes at a time; bookings never wait for it
 TRIES: Final = 3
+CLINIC_ROWS: Final = 2  # the clinic, its outbox row
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ async def save(
     """Stores what is new or changed, in batches; answers where each source key now is."""
     saved: dict[str, SavedClinic] = {}
     done = 0
-    for batch in imports.batches(clinics, lambda _: 1):
+    for batch in imports.batches(clinics, lambda _: CLINIC_ROWS):
         saved |= await _save_batch(database, batch, report, dry_run=dry_run)
         done += len(batch)
         progress(done, len(clinics))

@@ -241,7 +241,8 @@ async def _replayed(world: World, resource: int, lanes: int) -> list[str]:
             owners[span] -= 1
             if owners[span] < 0:
                 wrong.append(f"{resource} gave back {span}, which nobody had")
-        for span in map(tuple, row["payload"].get("closed", [])):
+        for start, end, _ in row["payload"].get("closed", []):
+            span = (start, end)
             if lanes == 1 and owners[span] == 1:
                 continue  # one's own hold became an appointment, or was extended
             owners[span] += 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
 import asyncpg
@@ -99,7 +100,7 @@ async def test_a_booking_writes_its_time_event_version_outbox_audit_and_outcome(
         here.clinic,
     )
     span = [int(time["starts_at"].timestamp()), int(time["ends_at"].timestamp())]
-    assert calendar["payload"] == {"opened": [], "closed": [span]}
+    assert calendar["payload"] == {"opened": [], "closed": [[*span, 0]]}
     assert (personal["appointment_id"], personal["appointment_version"], personal["patient_id"]) == (
         made.key,
         1,
@@ -177,6 +178,11 @@ async def test_a_hold_is_extended_once_and_only_in_its_last_minute(world: World)
     assert longer.hold.key == first.hold.key
     assert longer.cursor != first.cursor
     assert timedelta(minutes=4) < longer.hold.expires_at - first.hold.expires_at < timedelta(minutes=5)
+    rows = await world.fetch(
+        "SELECT payload FROM outbox WHERE resource_id = $1 ORDER BY resource_version", here.provider
+    )
+    start, ends = int(TOMORROW.timestamp()), [ceil(one.hold.expires_at.timestamp()) for one in (first, longer)]
+    assert [row["payload"] for row in rows] == [{"opened": [], "closed": [[start, start + 1800, end]]} for end in ends]
     await world.wait(minutes=4, seconds=30)
     third = await refused(world, here.hold(who))
     assert (third.hold, third.cursor) == (longer.hold, longer.cursor)

@@ -138,9 +138,10 @@ async def test_a_new_zone_tells_every_clinic_of_those_who_work_there(store: Stor
     rows = await store.rows(
         "SELECT c.name, o.resource_version, o.payload FROM outbox AS o JOIN clinics AS c ON c.id = o.clinic_id ORDER BY o.id"
     )
-    assert [tuple(row) for row in rows[-2:]] == [
-        ("North Clinic", 2, {"kind": "invalidated"}),
-        ("South Clinic", 2, {"kind": "invalidated"}),
+    assert [tuple(row) for row in rows[-3:]] == [
+        ("North Clinic", None, {"invalidated": True}),
+        ("North Clinic", 2, {"invalidated": True}),
+        ("South Clinic", 2, {"invalidated": True}),
     ]
     await store.sound()
     assert (await store.clinics(moved))["clinics unchanged"] == 3

@@ -127,7 +127,7 @@ async def test_an_edit_raises_both_versions_and_tells_every_clinic_of_the_provid
     await schedules.remove_exception(world.staff, answer.schedule.exceptions[0].id, key())
     assert await versions(database, world) == (4, 3)
     assert await told(database, world) == [
-        (clinic, version, {"kind": "invalidated"}) for version in (1, 2, 3) for clinic in (world.clinic, second)
+        (clinic, version, {"invalidated": True}) for version in (1, 2, 3) for clinic in (world.clinic, second)
     ]
     audited = await builders.rows(
         database.primary,
