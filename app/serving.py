@@ -200,13 +200,16 @@ async def _stopping() -> AsyncIterator[asyncio.Event]:
 
 @asynccontextmanager
 async def _worker(built: Product) -> AsyncIterator[None]:
-    task = asyncio.create_task(sweeper.sweep(built.sweeping))
+    """Any process may be the one that relays; the lock in the database decides."""
+    tasks = [asyncio.create_task(sweeper.sweep(built.sweeping)), asyncio.create_task(built.relay.run())]
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def _greet(built: Product, url: str) -> None:

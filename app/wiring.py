@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -19,6 +20,7 @@ from adapters.redis.locks import SlotLocks
 from app.auth import Tokens
 from app.embedded import Addresses
 from app.settings import Settings
+from app.workers.relay import observe
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
@@ -32,6 +34,7 @@ from services.changing import Changing
 from services.contention import Shield
 from services.live.snapshots import Snapshots
 from services.patients import Patients
+from services.relaying import Relay
 from services.schedules import Schedules
 from services.sweeping import Sweeping
 
@@ -49,6 +52,7 @@ class Product:
     recent: RecentWrites
     services: Services
     sweeping: Sweeping
+    relay: Relay
 
     def context(self, viewer: Viewer) -> Context:
         """For one operation: nothing in it outlives or is shared with another."""
@@ -69,7 +73,9 @@ async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Pro
     redis = None
     if addresses.redis_url:
         redis = redis_connection.client(addresses.redis_url, cluster=settings.redis_cluster)
-    built = _built(settings, database, redis)
+    relay = Relay(partial(postgres.connect, addresses.database_url, production=settings.production), observe=observe)
+    database.committed = relay.wake
+    built = _built(settings, database, redis, relay)
     try:
         yield built
     finally:
@@ -81,7 +87,7 @@ async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Pro
                 await redis.aclose()
 
 
-def _built(settings: Settings, database: Database, redis: Any) -> Product:
+def _built(settings: Settings, database: Database, redis: Any, relay: Relay) -> Product:
     known, recent = KnownSchedules(), RecentWrites()
     cache = CalendarCache(redis) if redis is not None and settings.cache else None
     lock = None
@@ -101,6 +107,7 @@ def _built(settings: Settings, database: Database, redis: Any) -> Product:
         recent=recent,
         services=Services(Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database)),
         sweeping=Sweeping(desk),
+        relay=relay,
     )
 
 

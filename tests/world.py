@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from adapters.postgres import changes, locks
+from adapters.postgres import changes, locks, stream
 from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.changes import Change, Request
 from adapters.postgres.database import Database
@@ -195,6 +195,17 @@ def slot_id(provider: int, clinic: int, kind: int, at: datetime) -> str:
 
 def opening_id(provider: int, clinic: int, kind: int, opening: int) -> str:
     return str(SlotKey(provider, clinic, kind, None, opening))
+
+
+async def relayed(database: Database, *, publishing: bool = False) -> int:
+    """Numbers what is in the outbox, as the relay does; waits for who still writes in another database. How many rows."""
+    done = 0
+    async with database.primary.acquire() as connection:
+        while await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM outbox AS o, stream_pulse AS p WHERE (o.xid, o.id) > (p.xid, p.outbox_id))"
+        ):
+            done += (await stream.number(connection, publishing=publishing)).rows
+    return done
 
 
 OVERLAPS = """

@@ -123,11 +123,13 @@ SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS
 
 APPOINTMENTS_TOLD = """
 WITH looked AS (
-    SELECT e.appointment_id AS id, e.version, count(o.id) AS told FROM appointment_events AS e
+    SELECT e.appointment_id AS id, e.version, e.at, count(o.id) AS told FROM appointment_events AS e
     LEFT JOIN outbox AS o ON o.topic = 'appointments' AND o.appointment_id = e.appointment_id
         AND o.appointment_version = e.version
-    GROUP BY e.appointment_id, e.version
-), bad AS (SELECT id, version FROM looked WHERE told <> 1)
+    GROUP BY e.appointment_id, e.version, e.at
+), bad AS (
+    SELECT l.id, l.version FROM looked AS l, stream_pulse AS p WHERE l.told <> 1 AND (l.told > 1 OR l.at >= p.trimmed_to)
+)
 SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
     ARRAY(SELECT 'appointment ' || id || ' version ' || version FROM bad ORDER BY id, version LIMIT 5) AS examples
 """
@@ -138,12 +140,39 @@ WITH told AS (
         max(resource_version) AS last
     FROM outbox WHERE topic = 'availability' AND resource_id IS NOT NULL GROUP BY resource_id
 ), looked AS (
-    SELECT coalesce(r.id, t.resource_id) AS id, coalesce(t.versions, 0) = r.version
-        AND (r.version = 0 OR (t.first = 1 AND t.last = r.version)) AS fine
-    FROM resources AS r FULL JOIN told AS t ON t.resource_id = r.id
+    SELECT coalesce(r.id, t.resource_id) AS id, CASE
+        WHEN r.id IS NULL THEN false
+        WHEN t.resource_id IS NULL THEN r.version = 0 OR isfinite(p.trimmed_to)
+        ELSE t.last = r.version AND t.versions = t.last - t.first + 1 AND (t.first = 1 OR isfinite(p.trimmed_to)) END AS fine
+    FROM resources AS r FULL JOIN told AS t ON t.resource_id = r.id CROSS JOIN stream_pulse AS p
 ), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
 SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
     ARRAY(SELECT 'resource ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+CLINICS_NUMBERED = """
+WITH told AS (
+    SELECT s.clinic_id, count(*) AS events, count(DISTINCT s.seq) AS numbers, min(s.seq) AS first, max(s.seq) AS last,
+        bool_and(o.id IS NOT NULL AND o.clinic_id = s.clinic_id) AS there
+    FROM stream AS s LEFT JOIN outbox AS o ON o.id = s.outbox_id AND o.topic = 'availability'
+    WHERE s.seq IS NOT NULL GROUP BY s.clinic_id
+), looked AS (
+    SELECT coalesce(h.clinic_id, t.clinic_id) AS id, CASE WHEN t.clinic_id IS NULL THEN isfinite(p.trimmed_to)
+        ELSE t.there AND t.last = h.seq AND t.events = t.numbers AND t.numbers = t.last - t.first + 1
+            AND (t.first = 1 OR isfinite(p.trimmed_to)) END AS fine
+    FROM stream_heads AS h FULL JOIN told AS t ON t.clinic_id = h.clinic_id CROSS JOIN stream_pulse AS p
+), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'clinic ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+RELAYED_OR_WAITING = """
+WITH looked AS (
+    SELECT o.id, (s.outbox_id IS NOT NULL) = ((o.xid, o.id) <= (p.xid, p.outbox_id)) AS fine
+    FROM outbox AS o LEFT JOIN stream AS s ON s.outbox_id = o.id CROSS JOIN stream_pulse AS p
+), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'outbox row ' || id FROM bad ORDER BY id LIMIT 5) AS examples
 """
 
 OUTCOMES = """
@@ -169,8 +198,10 @@ RULES: Final = {
     "a patient has one appointment in an opening": ONE_IN_AN_OPENING,
     "an appointment in an opening has its time and place": IN_THEIR_OPENING,
     "an appointment's versions have their events without gaps, the last as it stands": HISTORY,
-    "every version of an appointment is in the outbox once": APPOINTMENTS_TOLD,
-    "every version of a calendar is in the outbox": CALENDARS_TOLD,
+    "every version of an appointment is in the outbox once, until it is trimmed": APPOINTMENTS_TOLD,
+    "every version of a calendar is in the outbox, from the oldest kept one on": CALENDARS_TOLD,
+    "a clinic's events are numbered without gaps up to its head": CLINICS_NUMBERED,
+    "every outbox row has its place in the stream or waits for it": RELAYED_OR_WAITING,
     "what idempotency keys remember exists": OUTCOMES,
 }
 

@@ -15,6 +15,7 @@ from adapters.postgres.verify import (
     BOUNDS,
     CALENDARS_TOLD,
     CAPACITY,
+    CLINICS_NUMBERED,
     HISTORY,
     HOLDS_OWN,
     IN_THEIR_OPENING,
@@ -23,6 +24,7 @@ from adapters.postgres.verify import (
     OUTCOMES,
     OVERLAPS,
     PATIENTS,
+    RELAYED_OR_WAITING,
     RULES,
     findings,
 )
@@ -32,7 +34,7 @@ from domain.outcomes import AppointmentBooked, SlotHeld
 from services.verify import verify
 from tests.app.test_cli import run
 from tests.conftest import MakeDatabase
-from tests.world import MONDAY, World, admin, new_key, opening_id, slot_id
+from tests.world import MONDAY, World, admin, new_key, opening_id, relayed, slot_id
 
 HOUR = timedelta(hours=1)
 UNGUARDED = """
@@ -82,6 +84,7 @@ async def _written(world: World) -> Written:
     await changing.set_status(desk, ids.node(ids.APPOINTMENT, first), 1, AppointmentStatus.ARRIVED, None, new_key())
     held = await world.booking.hold(other, slot_id(provider, clinic, kind, MONDAY + 27 * HOUR), new_key())
     assert isinstance(held, SlotHeld)
+    await relayed(world.database)
     return Written(provider, first, second, cancelled, held.hold.key, opening, opened)
 
 
@@ -201,6 +204,23 @@ FAULTS = {
     "a calendar's last change that was not told": (
         CALENDARS_TOLD,
         "UPDATE resources SET version = version + 1 WHERE id = {provider}",
+    ),
+    "an older change than the last one that was not told": (
+        CALENDARS_TOLD,
+        "WITH trimmed AS (UPDATE stream_pulse SET trimmed_to = now() + interval '9 years')"
+        " DELETE FROM outbox WHERE resource_id = {provider} AND resource_version = 3",
+    ),
+    "a booking that was not told since others were trimmed": (
+        APPOINTMENTS_TOLD,
+        "WITH trimmed AS (UPDATE stream_pulse SET trimmed_to = now() - interval '1 day')"
+        " DELETE FROM outbox WHERE appointment_id = {second} AND topic = 'appointments'",
+    ),
+    "an event without its number": (CLINICS_NUMBERED, "DELETE FROM stream WHERE seq = 2"),
+    "a number that no event has": (CLINICS_NUMBERED, "UPDATE stream_heads SET seq = seq + 1"),
+    "an event that the relay passed over": (RELAYED_OR_WAITING, "DELETE FROM stream WHERE seq = 2"),
+    "an event that is relayed before its turn": (
+        RELAYED_OR_WAITING,
+        "UPDATE stream_pulse SET outbox_id = outbox_id - 1",
     ),
     "a key whose booking is gone": (
         OUTCOMES,
