@@ -1,0 +1,215 @@
+"""The log where there is no broker: everything once, in order, from where the reader stood."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from adapters.postgres.database import Database, connect, pool
+from adapters.postgres.epoch import renew_epoch
+from adapters.postgres.outbox_log import OutboxLog
+from domain import streams
+from domain.faults import Unavailable
+from domain.outcomes import AppointmentBooked
+from domain.streams import AVAILABILITY, PATIENTS, STAFF, TOPICS, CalendarEvent, Pulse, VisitEvent
+from services.relaying import Relay
+from tests.conftest import MakeDatabase
+from tests.world import World, new_key, opening_id, relayed, slot_id
+
+WINDOW = timedelta(minutes=2)
+
+
+@pytest.fixture
+async def url(make_database: MakeDatabase) -> str:
+    return await make_database()
+
+
+@pytest.fixture
+async def opened(url: str) -> AsyncIterator[asyncpg.Pool]:
+    found = await pool(url, size=5)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+def log(url: str) -> OutboxLog:
+    return OutboxLog(partial(connect, url))
+
+
+@dataclass
+class Read:
+    """What a reader got within a while."""
+
+    events: list[tuple[str, Any]] = field(default_factory=list)
+
+    async def of(self, log: OutboxLog, count: int, since: timedelta = WINDOW) -> "Read":
+        async with asyncio.timeout(15), aclosing(log.read(since)) as found:
+            async for topic, text in found:
+                self.events.append((topic, streams.event(orjson.loads(text))))
+                if len(self.events) == count:
+                    break
+        return self
+
+    def numbers(self) -> list[int]:
+        return [event.seq for _, event in self.events if isinstance(event, CalendarEvent)]
+
+
+async def add(opened: asyncpg.Pool, *payloads: Any, resource: int | None = None) -> None:
+    for payload in payloads:
+        await opened.execute(
+            "INSERT INTO outbox (at, topic, clinic_id, resource_id, resource_version, payload)"
+            " VALUES (app_now(), 'availability', 7, $1, 3, $2)",
+            resource, payload,
+        )  # fmt: skip
+    await relayed(Database(opened))
+
+
+async def test_a_booking_is_three_messages(opened: asyncpg.Pool, log: OutboxLog) -> None:
+    world = World.on(opened)
+    clinic, kind = await world.clinic(), await world.visit_type()
+    provider, who = await world.provider([clinic], [kind]), await world.patient(clinic)
+    at = (await opened.fetchval("SELECT app_now()")).replace(hour=16, minute=0, second=0, microsecond=0)
+    booked = await world.booking.book(
+        who, slot_id(provider, clinic, kind, at + timedelta(days=3)), None, None, new_key()
+    )
+    assert isinstance(booked, AppointmentBooked)
+    await relayed(world.database)
+    found = (await Read().of(log, 3)).events
+    assert [topic for topic, _ in found] == [AVAILABILITY, STAFF, PATIENTS]
+    calendar, staff, patient = (event for _, event in found)
+    assert isinstance(calendar, CalendarEvent)
+    assert (calendar.clinic_key, calendar.seq, calendar.provider_key, calendar.opening_key) == (
+        clinic,
+        1,
+        provider,
+        None,
+    )
+    assert (calendar.version, len(calendar.closed), calendar.invalidated) == (1, 1, False)
+    assert staff == patient
+    assert isinstance(staff, VisitEvent)
+    assert (staff.clinic_keys, staff.patient_key, staff.version) == ((clinic,), who.patient_key, 1)
+    assert staff.appointment_key == booked.appointment.key
+
+
+async def test_an_opening_is_told_with_its_provider(opened: asyncpg.Pool, log: OutboxLog) -> None:
+    world = World.on(opened)
+    clinic, service = await world.clinic(), await world.visit_type(None)
+    line, who = await world.provider([clinic], [service], pool=True), await world.patient(clinic)
+    at = await opened.fetchval("SELECT date_trunc('hour', app_now()) + interval '3 days'")
+    opening = await world.opening(line, clinic, at)
+    booked = await world.booking.book(who, opening_id(line, clinic, service, opening), None, None, new_key())
+    assert isinstance(booked, AppointmentBooked)
+    await relayed(world.database)
+    [(_, event)] = (await Read().of(log, 1)).events
+    assert (event.provider_key, event.opening_key, event.resource_key) == (line, opening, opening)
+
+
+async def test_rows_of_earlier_versions_are_understood_and_odd_ones_say_read_all_again(
+    opened: asyncpg.Pool, log: OutboxLog
+) -> None:
+    await add(
+        opened,
+        {"opened": [[0, 300]], "closed": [[300, 600]]},
+        {"opened": [], "closed": [[300, 600, 900]]},
+        {"kind": "invalidated"},
+        {"opened": [], "closed": [], "invalidated": True},
+        {"invalidated": True},
+        {"opened": [[1]], "closed": []},
+        {"something": "new"},
+        resource=5,
+    )
+    await add(opened, {"invalidated": True})
+    events = [event for _, event in (await Read().of(log, 8)).events]
+    assert (events[0].opened, events[0].closed) == (((0, 300),), ((300, 600, 0),))
+    assert (events[1].opened, events[1].closed) == ((), ((300, 600, 900),))
+    assert [event.invalidated for event in events] == [False, False, *[True] * 6]
+    assert [event.resource_key for event in events] == [*[5] * 7, None]
+    assert [(event.clinic_key, event.seq) for event in events] == [(7, number) for number in range(1, 9)]
+
+
+async def test_a_lost_source_raises_and_reading_goes_on_where_it_stood(opened: asyncpg.Pool, log: OutboxLog) -> None:
+    await add(opened, *[{"invalidated": True}] * 3)
+    read = Read()
+
+    async def until_lost() -> None:
+        async for topic, text in log.read(WINDOW):
+            read.events.append((topic, streams.event(orjson.loads(text))))
+            if len(read.events) == 2:
+                await opened.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND query LIKE '%stream_pulse AS p JOIN stream_epoch%' AND pid <> pg_backend_pid()"
+                )
+
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(until_lost(), 15)
+    await add(opened, {"invalidated": True})
+    await read.of(log, 4)
+    assert read.numbers() == [1, 2, 3, 4]
+
+
+async def test_a_new_reader_begins_as_long_ago_as_it_is_told(opened: asyncpg.Pool, url: str) -> None:
+    await add(opened, {"invalidated": True})
+    await opened.execute("UPDATE stream SET at = at - interval '3 minutes'")
+    await add(opened, *[{"invalidated": True}] * 2)
+    assert (await Read().of(OutboxLog(partial(connect, url)), 2)).numbers() == [2, 3]
+    assert (await Read().of(OutboxLog(partial(connect, url)), 3, timedelta(minutes=4))).numbers() == [1, 2, 3]
+
+
+async def test_a_page_cut_by_its_limit_goes_on(opened: asyncpg.Pool, log: OutboxLog) -> None:
+    await opened.execute(
+        "INSERT INTO outbox (at, topic, clinic_id, payload)"
+        " SELECT app_now(), 'availability', 1, '{\"invalidated\": true}' FROM generate_series(1, 1203)"
+    )
+    await relayed(Database(opened))
+    assert (await Read().of(log, 1203)).numbers() == list(range(1, 1204))
+
+
+async def test_the_pulse_is_on_every_topic_behind_what_it_speaks_of(
+    opened: asyncpg.Pool, log: OutboxLog, url: str
+) -> None:
+    await opened.execute(
+        "INSERT INTO outbox (at, topic, clinic_id, payload)"
+        " SELECT app_now(), 'availability', 1, '{\"invalidated\": true}' FROM generate_series(1, 1000)"
+    )
+    task = asyncio.create_task(Relay(partial(connect, url)).run())
+    try:
+        found = (await Read().of(log, 1006)).events
+    finally:
+        task.cancel()
+    pulses = [(number, topic, event) for number, (topic, event) in enumerate(found) if isinstance(event, Pulse)]
+    assert [topic for _, topic, _ in pulses] == [*TOPICS, *TOPICS]
+    assert [number for number, *_ in pulses] == list(range(1000, 1006))
+    assert pulses[0][2] == pulses[2][2] != pulses[3][2]
+
+
+async def test_a_new_epoch_begins_again(opened: asyncpg.Pool, log: OutboxLog, url: str) -> None:
+    await add(opened, *[{"invalidated": True}] * 2)
+    read = Read()
+    async with asyncio.timeout(15), aclosing(log.read(WINDOW)) as found:
+        async for topic, text in found:
+            read.events.append((topic, streams.event(orjson.loads(text))))
+            if len(read.events) == 2:
+                renewing = await asyncpg.connect(url)
+                await renew_epoch(renewing)
+                await renewing.close()
+            if len(read.events) == 4:
+                break
+    assert read.numbers() == [1, 2, 1, 2]
+    assert len({event.epoch for _, event in read.events[:2]}) == len({event.epoch for _, event in read.events[2:]}) == 1
+    assert read.events[0][1].epoch != read.events[2][1].epoch
+
+
+async def test_a_wake_saves_the_wait(opened: asyncpg.Pool, log: OutboxLog) -> None:
+    reading = asyncio.create_task(Read().of(log, 1))
+    await asyncio.sleep(0.1)
+    assert not reading.done()
+    await add(opened, {"invalidated": True})
+    log.wake()
+    assert (await reading).numbers() == [1]
