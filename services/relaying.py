@@ -20,6 +20,7 @@ from domain.faults import RequestInProgress, Unavailable
 from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent, VisitEvent
 
 TRY_LOCK_SECONDS: Final = 1.0
+BREATH_SECONDS: Final = 0.005  # Between two looks at least: one for each of many commits would cost bookings.
 BUSY_SECONDS: Final = 0.01
 IDLE_SECONDS: Final = 0.05
 BUSY_FOR_SECONDS: Final = 1.0
@@ -161,6 +162,7 @@ class _Term:
         log.info("relaying")
         busy_until = 0.0
         while True:
+            begun = monotonic()
             numbered = await self._number()
             if numbered.cut:
                 continue
@@ -171,6 +173,7 @@ class _Term:
                 busy_until = now + BUSY_FOR_SECONDS
             if await self._relay.wait(BUSY_SECONDS if now < busy_until else IDLE_SECONDS):
                 busy_until = monotonic() + BUSY_FOR_SECONDS
+                await asyncio.sleep(max(0.0, begun + BREATH_SECONDS - monotonic()))
 
     async def _number(self) -> Numbered:
         publishing = self._relay.publisher is not None

@@ -95,10 +95,12 @@ def _settings(*, production: bool, bounded: bool) -> dict[str, str]:
 
 
 async def connect(dsn: str, *, production: bool = False) -> asyncpg.Connection:
-    """A connection of its owner's own, set up like the pool's. The server closes it after 5 s without a statement: who stands
-    still that long gives up its locks. Raises Unavailable.
+    """A connection of the log's own, set up like the pool's. The server closes it after 5 s without a statement: who stands still
+    that long gives up its locks. Raises Unavailable.
     """
     settings = _settings(production=production, bounded=True)
+    # What a crash takes from the log is made again, the same: only what is on disk can be read, and its order decides.
+    settings["synchronous_commit"] = "off"
     settings["idle_session_timeout"] = str(IDLE_MILLISECONDS)
     async with answering():
         connection: asyncpg.Connection = await asyncpg.connect(

@@ -239,6 +239,24 @@ async def test_what_was_there_before_the_first_relay_is_relayed_in_batches(town:
     assert all(entry.event is not None for entry in page.entries)
 
 
+async def test_numbers_that_a_crash_took_are_given_again_the_same(town: Town) -> None:
+    """Why the relay need not wait for the disk: what it reads is there, and its order alone decides."""
+    resources = await town.resources(6)
+    await asyncio.gather(*(town.change(one, [1, 2, 3], seconds=one % 3 / 100) for one in resources))
+    found = []
+    for limit in (500, 5):
+        await town.pool.execute("DELETE FROM stream")
+        await town.pool.execute("DELETE FROM stream_heads")
+        await town.pool.execute("UPDATE stream_pulse SET xid = '0', outbox_id = 0, position = 0, published = 0")
+        async with town.pool.acquire() as connection:
+            while await town.left():
+                await stream.number(connection, publishing=False, limit=limit)
+        rows = await town.pool.fetch("SELECT position, outbox_id, clinic_id, seq FROM stream ORDER BY position")
+        found.append([tuple(row) for row in rows])
+    assert found[0] == found[1]
+    assert len(found[0]) == 18
+
+
 # --- the horizon
 
 
