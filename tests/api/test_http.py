@@ -317,6 +317,12 @@ async def test_the_paths_beside_graphql(client: Client) -> None:
     assert (await client.http.get("/nothing-here")).status_code == 404
 
 
+async def test_the_relay_works_beside_the_api(client: Client) -> None:
+    async with asyncio.timeout(10):
+        while "appointments_relay_leading 1.0" not in (await client.http.get("/metrics")).text:  # noqa: ASYNC110 - a page
+            await asyncio.sleep(0.1)
+
+
 async def test_many_at_once_are_all_answered(client: Client) -> None:
     answers = await asyncio.gather(*(client.ask(ROLE) for _ in range(100)))
     assert {answer.status for answer in answers} == {200}

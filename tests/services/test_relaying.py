@@ -236,7 +236,11 @@ async def test_what_was_there_before_the_first_relay_is_relayed_in_batches(town:
     await gapless(town)
     await town.sound()
     page = await stream.read(town.pool, 0, limit=100_000)
-    assert all(entry.event is not None for entry in page.entries)
+    for entry in page.entries:
+        assert entry.event is not None
+        text = orjson.dumps(entry.event.envelope()).decode()
+        assert streams.event(orjson.loads(text)) == entry.event
+        assert isinstance(entry.event, CalendarEvent) is ("patient" not in text)
 
 
 async def test_numbers_that_a_crash_took_are_given_again_the_same(town: Town) -> None:
@@ -280,9 +284,17 @@ async def test_a_sleeping_writer_holds_the_stream_for_five_seconds_at_most(town:
     assert 3 < waited < 6.5
     assert await town.numbers() == {1: [1]}
     assert 2.5 < max(beat.horizon_age for beat in beats) < 6.5
-    assert [beat for beat in beats if beat.leading][-1].horizon_age < 0.5
+    assert [beat for beat in beats if beat.leading][-1].horizon_age < 2
     assert max(beat.backlog for beat in beats) == 1
-    assert [one["event"] for one in said].count("a transaction holds the stream back") == 1
+    assert "a transaction holds the stream back" in [one["event"] for one in said]
+
+
+async def test_a_horizon_that_stands_still_is_warned_of_once_each_time(town: Town) -> None:
+    relay = Relay(town.connect)
+    with structlog.testing.capture_logs() as said:
+        for age in (0.2, 1.5, 2.5, 3.5, 0.1, 1.2):
+            relay.told(Beat(leading=True, horizon_age=age))
+    assert [one["seconds"] for one in said] == [1.5, 1.2]
 
 
 def test_the_horizon_follows_what_has_ended() -> None:
