@@ -125,7 +125,11 @@ async def running(
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     url = f"http://{host}:{port}"
-    async with product(settings, addresses) as built, _worker(built) if working else nullcontext():
+    async with (
+        product(settings, addresses) as built,
+        built.services.origins.kept(),
+        _worker(built) if working else nullcontext(),
+    ):
         if settings.production and await is_clock_shifted(built.database.primary):
             raise Refused("the test clock of this database is shifted: it is no database for production")
         state = State()

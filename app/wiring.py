@@ -31,6 +31,7 @@ from services.catalog import Catalog
 from services.changing import Changing
 from services.contention import Shield
 from services.live.snapshots import Snapshots
+from services.origins import Origins
 from services.patients import Patients
 from services.schedules import Schedules
 from services.sweeping import Sweeping
@@ -99,7 +100,9 @@ def _built(settings: Settings, database: Database, redis: Any) -> Product:
         open_times=OpenTimes(known, newer),
         snapshots=Snapshots(database, OpenTimes(known, exact)),
         recent=recent,
-        services=Services(Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database)),
+        services=Services(
+            Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database), Origins(database)
+        ),
         sweeping=Sweeping(desk),
     )
 
