@@ -158,6 +158,7 @@ def _server(settings: Settings, app: ASGIApp) -> uvicorn.Server:
             log_level="warning",
             access_log=False,
             ws="none",
+            forwarded_allow_ips=settings.forwarded_allow_ips,
             timeout_graceful_shutdown=int(settings.drain_seconds),
             date_header=False,
             server_header=False,

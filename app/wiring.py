@@ -16,8 +16,10 @@ from adapters.postgres.open_times import OpenTimes
 from adapters.redis import connection as redis_connection
 from adapters.redis.calendars import CalendarCache
 from adapters.redis.locks import SlotLocks
+from adapters.redis.rates import SharedRates
 from app.auth import Tokens
 from app.embedded import Addresses
+from app.limits import AddressLimits, Rates
 from app.settings import Settings
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
@@ -50,6 +52,7 @@ class Product:
     recent: RecentWrites
     services: Services
     sweeping: Sweeping
+    limits: AddressLimits | None
 
     def context(self, viewer: Viewer) -> Context:
         """For one operation: nothing in it outlives or is shared with another."""
@@ -70,7 +73,7 @@ async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Pro
     redis = None
     if addresses.redis_url:
         redis = redis_connection.client(addresses.redis_url, cluster=settings.redis_cluster)
-    built = _built(settings, database, redis)
+    built = _built(settings, database, redis, _limits(settings, addresses, redis))
     try:
         yield built
     finally:
@@ -82,7 +85,15 @@ async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Pro
                 await redis.aclose()
 
 
-def _built(settings: Settings, database: Database, redis: Any) -> Product:
+def _limits(settings: Settings, addresses: Addresses, redis: Any) -> AddressLimits | None:
+    if not settings.limited:
+        return None
+    rate, burst = settings.limit_rate, settings.limit_burst
+    shared = SharedRates(addresses.redis_url, redis, rate, burst).wait if addresses.redis_url else None
+    return AddressLimits(Rates(rate, burst), shared, settings.limit_sockets)
+
+
+def _built(settings: Settings, database: Database, redis: Any, limits: AddressLimits | None) -> Product:
     known, recent = KnownSchedules(), RecentWrites()
     cache = CalendarCache(redis) if redis is not None and settings.cache else None
     lock = None
@@ -104,6 +115,7 @@ def _built(settings: Settings, database: Database, redis: Any) -> Product:
             Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database), Origins(database)
         ),
         sweeping=Sweeping(desk),
+        limits=limits,
     )
 
 
