@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 REMEMBERED_MAX: Final = 50_000
 PREFIX: Final = 64  # of IPv6: what one household or one machine is given
 GRAPHQL_JSON: Final = "application/graphql-response+json"
-Shared = Callable[[str], Awaitable[float]]
+Shared = Callable[[str, int], Awaitable[float]]
 
 
 class Rates:
@@ -52,11 +52,16 @@ class Rates:
 
 
 class AddressLimits:
-    """This process's own count first, so that who is refused costs no more than a look; then the one shared by all."""
+    """This process's own count first, so that who is refused costs no more than a look; then the one shared by all.
 
-    def __init__(self, rates: Rates, shared: Shared | None, sockets_max: int) -> None:
+    That one is told of `at_once` requests together: asking it costs more than most of what it guards.
+    """
+
+    def __init__(self, rates: Rates, shared: Shared | None, sockets_max: int, at_once: int = 1) -> None:
         self._rates = rates
         self._shared = shared
+        self._at_once = at_once
+        self._untold: dict[str, int] = {}
         self._sockets: Counter[str] = Counter()
         self._sockets_max = sockets_max
 
@@ -65,7 +70,13 @@ class AddressLimits:
         wait = self._rates.wait(address)
         if wait or self._shared is None:
             return wait
-        wait = await self._shared(address)
+        several = self._untold.pop(address, 0) + 1
+        if several < self._at_once:
+            if len(self._untold) >= REMEMBERED_MAX:
+                self._untold.clear()
+            self._untold[address] = several
+            return 0.0
+        wait = await self._shared(address, several)
         if wait:
             self._rates.refuse(address, wait)
         return wait

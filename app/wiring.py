@@ -90,7 +90,7 @@ def _limits(settings: Settings, addresses: Addresses, redis: Any) -> AddressLimi
         return None
     rate, burst = settings.limit_rate, settings.limit_burst
     shared = SharedRates(addresses.redis_url, redis, rate, burst).wait if addresses.redis_url else None
-    return AddressLimits(Rates(rate, burst), shared, settings.limit_sockets)
+    return AddressLimits(Rates(rate, burst), shared, settings.limit_sockets, at_once=max(1, burst // 50))
 
 
 def _built(settings: Settings, database: Database, redis: Any, limits: AddressLimits | None) -> Product:

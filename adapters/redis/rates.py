@@ -24,12 +24,12 @@ class SharedRates:
         self._limiter = SlidingWindowCounterRateLimiter(_storage(url, redis))
         self._away_until = 0.0
 
-    async def wait(self, address: str) -> float:
-        """0 where the request may go on, and is counted; else the seconds until one may."""
+    async def wait(self, address: str, several: int = 1) -> float:
+        """0 where so many requests may go on, and are counted; else the seconds until one may."""
         if monotonic() < self._away_until:
             return 0.0
         try:
-            if await self._limiter.hit(self._item, address):
+            if await self._limiter.hit(self._item, address, cost=several):
                 return 0.0
             stats = await self._limiter.get_window_stats(self._item, address)
         except (RedisError, OSError, TimeoutError):

@@ -83,7 +83,7 @@ async def test_websockets_are_counted_while_they_are_open() -> None:
 def _scope(*extensions: str) -> dict[str, Any]:
     return {
         "type": "websocket", "path": "/graphql", "headers": [], "client": (ONE, 1), "query_string": b"",
-        "extensions": dict.fromkeys(extensions, {}),
+        "extensions": {name: {} for name in extensions},
     }  # fmt: skip
 
 
@@ -137,6 +137,20 @@ async def test_two_processes_count_together(redis_url: str) -> None:
     finally:
         await here.aclose()
         await there.aclose()
+
+
+async def test_redis_is_told_of_several_requests_at_once() -> None:
+    told: list[tuple[str, int]] = []
+
+    async def shared(address: str, several: int) -> float:
+        told.append((address, several))
+        return 0.0
+
+    process = AddressLimits(Rates(100, 100), shared, 1, at_once=4)
+    for one in range(10):
+        assert await process.wait(ONE) == 0
+        assert await process.wait(f"203.0.114.{one}") == 0
+    assert told == [(ONE, 4)] * 2
 
 
 async def test_without_redis_each_process_goes_on_by_itself() -> None:
