@@ -16,6 +16,7 @@ from adapters.postgres.database import Database, pool
 from adapters.postgres.epoch import is_clock_shifted
 from app.auth import development_key, development_token
 from app.embedded import Addresses, reached, servers
+from app.logs import uvicorn_level
 from app.refusal import Refused
 from app.settings import Settings, load_settings
 from app.web import State, application
@@ -155,7 +156,8 @@ def _server(settings: Settings, app: ASGIApp) -> uvicorn.Server:
         uvicorn.Config(
             app,
             loop="none",
-            log_level="warning",
+            log_config=None,
+            log_level=uvicorn_level(settings),
             access_log=False,
             ws="none",
             forwarded_allow_ips=settings.forwarded_allow_ips,
