@@ -14,6 +14,7 @@ from starlette.responses import Response
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
+from structlog.contextvars import bound_contextvars
 
 from app import pages
 from app.auth import TokenRefused
@@ -58,6 +59,10 @@ class GraphQLEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         request_id = uuid4().hex
+        with bound_contextvars(request_id=request_id):
+            return await self._answered(request, request_id)
+
+    async def _answered(self, request: Request, request_id: str) -> Response:
         accept = request.headers.get("accept", "")
         if request.method == "GET" and "query" not in request.query_params and _prefers_html(accept):
             return pages.explorer(request, development=not self._product.settings.production)

@@ -16,6 +16,7 @@ from adapters.postgres.database import Database, pool
 from adapters.postgres.epoch import is_clock_shifted
 from app.auth import development_key, development_token
 from app.embedded import Addresses, reached, servers
+from app.logs import uvicorn_level
 from app.refusal import Refused
 from app.settings import Settings, load_settings
 from app.web import State, application
@@ -125,7 +126,11 @@ async def running(
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     url = f"http://{host}:{port}"
-    async with product(settings, addresses) as built, _worker(built) if working else nullcontext():
+    async with (
+        product(settings, addresses) as built,
+        built.services.origins.kept(),
+        _worker(built) if working else nullcontext(),
+    ):
         if settings.production and await is_clock_shifted(built.database.primary):
             raise Refused("the test clock of this database is shifted: it is no database for production")
         state = State()
@@ -151,9 +156,11 @@ def _server(settings: Settings, app: ASGIApp) -> uvicorn.Server:
         uvicorn.Config(
             app,
             loop="none",
-            log_level="warning",
+            log_config=None,
+            log_level=uvicorn_level(settings),
             access_log=False,
             ws="none",
+            forwarded_allow_ips=settings.forwarded_allow_ips,
             timeout_graceful_shutdown=int(settings.drain_seconds),
             date_header=False,
             server_header=False,

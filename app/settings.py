@@ -77,6 +77,20 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=10, ge=0, le=300, description="how long open requests may finish when stopping"
     )
+    limits: bool | None = Field(default=None, description="limits per client address; unset: in production only")
+    limit_rate: float = Field(
+        default=50, gt=0, le=100_000, description="requests to /graphql a second from one address"
+    )
+    limit_burst: int = Field(
+        default=500, ge=1, le=1_000_000, description="requests to /graphql at once from an address that was silent"
+    )
+    limit_sockets: int = Field(
+        default=200, ge=1, le=100_000, description="WebSockets at a time from one address, in each process"
+    )
+    forwarded_allow_ips: str = Field(
+        default="127.0.0.1",
+        description="proxies whose X-Forwarded-For names the client: addresses and networks, by commas",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least important log line shown"
     )
@@ -84,6 +98,10 @@ class Settings(BaseSettings):
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+    @property
+    def limited(self) -> bool:
+        return self.production if self.limits is None else self.limits
 
     def printable(self) -> dict[str, str]:
         """Environment name to value, passwords replaced by ***; an unset one is empty."""

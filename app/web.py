@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adapters.postgres import changes
 from adapters.postgres.database import answering
 from app import examples, pages
+from app.cors import AllowedOrigins
 from app.graphql import GraphQLEndpoint
+from app.limits import Limited
 from app.wiring import Product
 from domain.faults import Unavailable
 
@@ -73,6 +75,10 @@ def application(
     if not product.settings.production:
         routes.append(Route("/dev/examples.json", examples.endpoint(product)))
     app = Starlette(routes=routes, lifespan=lifespan)
+    # The last that is added is the first that is asked: what is refused is measured, and readable from allowed sites.
+    if product.limits is not None:
+        app.add_middleware(Limited, limits=product.limits)
+    app.add_middleware(AllowedOrigins, allows=product.services.origins.allows)
     app.add_middleware(Measured)
     return app
 

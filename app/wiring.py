@@ -17,8 +17,10 @@ from adapters.postgres.open_times import OpenTimes
 from adapters.redis import connection as redis_connection
 from adapters.redis.calendars import CalendarCache
 from adapters.redis.locks import SlotLocks
+from adapters.redis.rates import SharedRates
 from app.auth import Tokens
 from app.embedded import Addresses
+from app.limits import AddressLimits, Rates
 from app.settings import Settings
 from app.workers.relay import observe
 from dataloaders.calendars import CachedCalendars, RecentWrites
@@ -33,6 +35,7 @@ from services.catalog import Catalog
 from services.changing import Changing
 from services.contention import Shield
 from services.live.snapshots import Snapshots
+from services.origins import Origins
 from services.patients import Patients
 from services.relaying import Relay
 from services.schedules import Schedules
@@ -53,6 +56,7 @@ class Product:
     services: Services
     sweeping: Sweeping
     relay: Relay
+    limits: AddressLimits | None
 
     def context(self, viewer: Viewer) -> Context:
         """For one operation: nothing in it outlives or is shared with another."""
@@ -75,7 +79,7 @@ async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Pro
         redis = redis_connection.client(addresses.redis_url, cluster=settings.redis_cluster)
     relay = Relay(partial(postgres.connect, addresses.database_url, production=settings.production), observe=observe)
     database.committed = relay.wake
-    built = _built(settings, database, redis, relay)
+    built = _built(settings, database, redis, relay, _limits(settings, addresses, redis))
     try:
         yield built
     finally:
@@ -87,7 +91,17 @@ async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Pro
                 await redis.aclose()
 
 
-def _built(settings: Settings, database: Database, redis: Any, relay: Relay) -> Product:
+def _limits(settings: Settings, addresses: Addresses, redis: Any) -> AddressLimits | None:
+    if not settings.limited:
+        return None
+    rate, burst = settings.limit_rate, settings.limit_burst
+    shared = SharedRates(addresses.redis_url, redis, rate, burst).wait if addresses.redis_url else None
+    return AddressLimits(Rates(rate, burst), shared, settings.limit_sockets, at_once=max(1, burst // 50))
+
+
+def _built(
+    settings: Settings, database: Database, redis: Any, relay: Relay, limits: AddressLimits | None
+) -> Product:
     known, recent = KnownSchedules(), RecentWrites()
     cache = CalendarCache(redis) if redis is not None and settings.cache else None
     lock = None
@@ -105,9 +119,12 @@ def _built(settings: Settings, database: Database, redis: Any, relay: Relay) -> 
         open_times=OpenTimes(known, newer),
         snapshots=Snapshots(database, OpenTimes(known, exact)),
         recent=recent,
-        services=Services(Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database)),
+        services=Services(
+            Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database), Origins(database)
+        ),
         sweeping=Sweeping(desk),
         relay=relay,
+        limits=limits,
     )
 
 

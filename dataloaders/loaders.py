@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from adapters.postgres import appointments, calendars, changes, clinics, holds, patients, schedules
+from adapters.postgres import appointments, calendars, changes, clinics, holds, origins, patients, schedules
 from adapters.postgres.calendars import Pair, Triple
 from adapters.postgres.database import Database, Reader, answering
 from adapters.postgres.open_times import OpenTimes
@@ -81,6 +81,10 @@ class Loaders:
         return _loader(self._exceptions)
 
     @cached_property
+    def origins(self) -> DataLoader[int, list[str] | None]:
+        return _loader(self._origins)
+
+    @cached_property
     def clock(self) -> DataLoader[None, datetime]:
         return _loader(self._clock)
 
@@ -147,6 +151,14 @@ class Loaders:
         async with answering():
             found = await schedules.exceptions(self.reader, keys)
         return [one if one and self._viewer.works_at(one.clinic_key) else None for one in map(found.get, keys)]
+
+    async def _origins(self, keys: list[int]) -> list[list[str] | None]:
+        """Whom a clinic lets in is for admin to know."""
+        if not self._viewer.is_admin:
+            return [None] * len(keys)
+        async with answering():
+            found = await origins.origins(self.reader, keys)
+        return [found.get(key) for key in keys]
 
     async def _clock(self, keys: list[None]) -> list[datetime]:
         """The database's clock, asked once in an operation."""

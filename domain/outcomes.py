@@ -165,6 +165,11 @@ class VisitTypeSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class ClinicOriginsSet:
+    clinic: Clinic
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleSaved:
     schedule: Schedule
     orphaned: list[Appointment]

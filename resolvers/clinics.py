@@ -56,6 +56,10 @@ async def specialties(info: Info) -> list[str]:
     return await info.context.pages.specialties()
 
 
+async def allowed_origins_of(clinic: Parent[Clinic], info: Info) -> list[str]:
+    return await info.context.loaders.origins.load(clinic.key) or []
+
+
 async def snapshot(info: Info, filter: AvailabilityFilter, at_least: StreamCursor | None = None) -> Snapshot | None:
     asked = shapes.Asked(
         ids.key(filter.clinic_id, ids.CLINIC),

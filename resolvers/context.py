@@ -12,6 +12,7 @@ from services.booking import Booking
 from services.catalog import Catalog
 from services.changing import Changing
 from services.live.snapshots import Snapshots
+from services.origins import Origins
 from services.patients import Patients
 from services.schedules import Schedules
 
@@ -23,6 +24,7 @@ class Services:
     patients: Patients
     catalog: Catalog
     schedules: Schedules
+    origins: Origins
 
 
 @dataclass(frozen=True, slots=True)

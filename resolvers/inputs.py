@@ -124,6 +124,15 @@ class SaveClinicInput:
     active: bool = True
 
 
+@strawberry.input(description="Replaces the whole set; an empty one lets nobody.")
+class SetClinicOriginsInput:
+    clinic_id: ID
+    origins: list[str] = strawberry.field(
+        description='At most 50, as browsers write them: "https://clinic.example"; http for localhost alone.'
+    )
+    idempotency_key: str = strawberry.field(description=KEY)
+
+
 @strawberry.input(description="Without id it creates; with id and version it replaces the whole record.")
 class SaveProviderInput:
     name: str

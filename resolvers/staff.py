@@ -16,6 +16,7 @@ from resolvers import inputs
 from resolvers.context import Info
 from resolvers.values import LocalTime, Weekday
 from services.catalog import ClinicOutcome, ProviderOutcome, VisitTypeOutcome
+from services.origins import OriginsOutcome
 from services.patients import RegisterOutcome, UpdateOutcome
 from services.schedules import ExceptionInput, ExceptionOutcome, HoursInput, HoursOutcome
 
@@ -101,6 +102,14 @@ async def save_clinic(info: Info, input: inputs.SaveClinicInput) -> ClinicOutcom
     )
     outcome = await info.context.services.catalog.save_clinic(
         info.context.viewer, input.id, input.version, draft, input.idempotency_key
+    )
+    info.context.loaders.after_write(outcome)
+    return outcome
+
+
+async def set_clinic_origins(info: Info, input: inputs.SetClinicOriginsInput) -> OriginsOutcome:
+    outcome = await info.context.services.origins.set_of_clinic(
+        info.context.viewer, input.clinic_id, input.origins, input.idempotency_key
     )
     info.context.loaders.after_write(outcome)
     return outcome

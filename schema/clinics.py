@@ -58,6 +58,11 @@ class Clinic(Node):
         graphql_type=list["VisitType"],
         description="The active ones that its active providers offer, by name.",
     )
+    allowed_origins = strawberry.field(
+        resolver=resolvers.allowed_origins_of,
+        graphql_type=list[str],
+        description="Web sites that may embed its calendar; empty for all but admin.",
+    )
 
 
 @strawberry.type(description="A person who gives care, or a pool: a place's shared line of published openings.")

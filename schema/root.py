@@ -39,6 +39,7 @@ from schema.staff import (
     SaveVisitTypeResult,
     Schedule,
     ScheduleExceptionResult,
+    SetClinicOriginsResult,
     SetWeeklyHoursResult,
     UpdatePatientResult,
 )
@@ -158,6 +159,11 @@ class Mutation:
         resolver=desk.remove_schedule_exception,
         graphql_type=ScheduleExceptionResult,
         description="Staff of the clinic, admin.",
+    )
+    set_clinic_origins = strawberry.field(
+        resolver=desk.set_clinic_origins,
+        graphql_type=SetClinicOriginsResult,
+        description="Admin: web sites that may embed the clinic's calendar.",
     )
 
 

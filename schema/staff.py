@@ -101,6 +101,12 @@ class ClinicSaved:
 
 
 @strawberry.type
+@presents(outcomes.ClinicOriginsSet)
+class ClinicOriginsSet:
+    clinic: Clinic
+
+
+@strawberry.type
 @presents(outcomes.ProviderSaved)
 class ProviderSaved:
     provider: Provider
@@ -131,6 +137,9 @@ UpdatePatientResult = Annotated[
 ]
 SaveClinicResult = Annotated[
     ClinicSaved | StaleVersion | InvalidInput | IdempotencyMismatch | NotFound, strawberry.union("SaveClinicResult")
+]
+SetClinicOriginsResult = Annotated[
+    ClinicOriginsSet | InvalidInput | IdempotencyMismatch | NotFound, strawberry.union("SetClinicOriginsResult")
 ]
 SaveProviderResult = Annotated[
     ProviderSaved | StaleVersion | InvalidInput | IdempotencyMismatch | NotFound,

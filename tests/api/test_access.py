@@ -153,6 +153,9 @@ SAVE_CLINIC = _mutation(
     "saveClinic", "SaveClinicInput",
     lambda p: {"id": p.clinic_id, "version": 99, "name": "N", "timeZone": "America/New_York", "address": ADDRESS},
 )  # fmt: skip
+SET_ORIGINS = _mutation(
+    "setClinicOrigins", "SetClinicOriginsInput", lambda p: {"clinicId": p.clinic_id, "origins": ["*"]}
+)
 SAVE_PROVIDER = _mutation("saveProvider", "SaveProviderInput", _provider_input)
 SAVE_VISIT_TYPE = _mutation(
     "saveVisitType", "SaveVisitTypeInput",
@@ -260,6 +263,9 @@ CASES: dict[str, Case] = {
         *CORRECT, ids.PATIENT, NOT_FOUND, ANY, (PATIENT,), (CLINIC, APPOINTMENT)
     ),
     "Mutation.saveClinic input.id": Case(*SAVE_CLINIC, ids.CLINIC, NOT_FOUND, ("admin",), (), (PROVIDER, PATIENT)),
+    "Mutation.setClinicOrigins input.clinicId": Case(
+        *SET_ORIGINS, ids.CLINIC, NOT_FOUND, ("admin",), (), (PROVIDER, PATIENT)
+    ),
     "Mutation.saveProvider input.id": Case(*SAVE_PROVIDER, ids.PROVIDER, NOT_FOUND, ("admin",), (), (CLINIC, PATIENT)),
     "Mutation.saveProvider input.clinicIds[]": Case(
         *SAVE_PROVIDER, ids.CLINIC, NOT_FOUND, ("admin",), (), (PROVIDER, PATIENT)

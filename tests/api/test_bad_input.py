@@ -57,6 +57,10 @@ def _clinic(**more: Any) -> dict[str, Any]:
     return {"name": "N", "timeZone": "America/New_York", "address": ADDRESS, **more}
 
 
+def _origins(place: Place, *some: str) -> dict[str, Any]:
+    return {"clinicId": place.clinic_id, "origins": list(some)}
+
+
 def _visit(**more: Any) -> dict[str, Any]:
     return {"name": "V", "durationMinutes": 30, **more}
 
@@ -133,6 +137,11 @@ WRITES: list[tuple[str, str, Any, tuple[str, str | None]]] = [
     ("saveClinic", "admin", lambda p: _clinic(location={"latitude": 91, "longitude": 0}), ("InvalidInput", "location.latitude")),
     ("saveClinic", "admin", lambda p: _clinic(address={**ADDRESS, "country": "Mars"}), ("InvalidInput", "address.country")),
     ("saveClinic", "admin", lambda p: _clinic(id=p.clinic_id), ("InvalidInput", "version")),
+    ("setClinicOrigins", "admin", lambda p: _origins(p, "*"), ("InvalidInput", "origins.0")),
+    ("setClinicOrigins", "admin", lambda p: _origins(p, LONG), ("InvalidInput", "origins.0")),
+    ("setClinicOrigins", "admin", lambda p: _origins(p, CONTROL), ("InvalidInput", "origins.0")),
+    ("setClinicOrigins", "admin", lambda p: _origins(p, "https://a.example", "http://b.example"), ("InvalidInput", "origins.1")),
+    ("setClinicOrigins", "admin", lambda p: _origins(p, *["https://a.example"] * 51), ("InvalidInput", "origins")),
     ("saveVisitType", "admin", lambda p: _visit(durationMinutes=7), ("InvalidInput", "durationMinutes")),
     ("saveVisitType", "admin", lambda p: _visit(durationMinutes=0), ("InvalidInput", "durationMinutes")),
     ("saveVisitType", "admin", lambda p: _visit(durationMinutes=725), ("InvalidInput", "durationMinutes")),

@@ -34,7 +34,7 @@ def test_every_error_code_stands_in_the_docs() -> None:
     named = re.findall(r"^\| `([A-Z_]+)` \|", sources.text(Path("docs/errors.md")), re.MULTILINE)
     used = {
         one.value
-        for name in ("schema/operations.py", "schema/limits.py", "app/graphql.py", "domain/access.py")
+        for name in ("schema/operations.py", "schema/limits.py", "app/graphql.py", "app/limits.py", "domain/access.py")
         for one in sources.strings(sources.tree(Path(name)))
         if CODE.fullmatch(one.value)
     }
