@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from app.demo import fill
 from app.embedded import Addresses, servers
 from app.serving import running
 from app.settings import Settings
+from tests.kafka import Kafka, broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,13 @@ async def make_database(embedded: Addresses, migrated_template: str) -> AsyncIte
 async def empty_database_url(embedded: Addresses) -> AsyncIterator[str]:
     async with _database(embedded, "template1") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """One broker for the run, started by the first test that asks. Who kills it starts it again."""
+    with broker() as kafka:
+        yield kafka
 
 
 @pytest.fixture(scope="module")
