@@ -38,7 +38,7 @@ async def embedded() -> AsyncIterator[Addresses]:
     """Not durable, since nobody kills these; tests that do kill start their own."""
     with tempfile.TemporaryDirectory(prefix="appointments-tests-") as folder:
         os.chmod(folder, 0o711)
-        unset = {"database_url": None, "database_replica_url": None, "redis_url": None}
+        unset = {"database_url": None, "database_replica_url": None, "redis_url": None, "kafka_bootstrap_servers": None}
         settings = Settings(data_dir=Path(folder), **unset)
         async with servers(settings, durable=False) as addresses:
             yield addresses
@@ -124,7 +124,12 @@ async def live_server(
     async with _database(embedded, migrated_template) as url:
         addresses = Addresses(url, None, embedded.redis_url)
         settings = Settings(
-            data_dir=tmp_path_factory.mktemp("live"), database_url=url, redis_url=embedded.redis_url, port=0, env="test"
+            data_dir=tmp_path_factory.mktemp("live"),
+            database_url=url,
+            redis_url=embedded.redis_url,
+            kafka_bootstrap_servers=None,
+            port=0,
+            env="test",
         )
         database = Database(await pool(url, size=4))
         await fill(database, clinics=8)
