@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 SINCE: Final = timedelta(minutes=2)
 WAITING_MAX: Final = 256
 RETRY_SECONDS: Final = 0.1
-RETRY_SECONDS_MAX: Final = 5.0
+RETRY_SECONDS_MAX: Final = 2.0
+WELL_SECONDS: Final = 10.0
 # Between envelopes in one message; no JSON text contains it (RFC 7464).
 SEPARATOR: Final = "\x1e"
 _RESUMED: Final = orjson.dumps(Resumed().envelope()).decode()
@@ -107,7 +108,7 @@ class LogBackend(BroadcastBackend):
                 if isinstance(records, AsyncGenerator):
                     with suppress(Exception):  # It is left behind; how it closes changes nothing.
                         await records.aclose()
-            if began is not None and time.monotonic() - began > RETRY_SECONDS_MAX:
+            if began is not None and time.monotonic() - began > WELL_SECONDS:
                 failures = 0  # It was well for a while; one that fails again at once is not asked ever faster.
             if began is not None or failures == 0:
                 self.outages += 1

@@ -33,6 +33,8 @@ async def create(broker: Broker, *, partitions: int, replication: int) -> list[s
                 made.append(said["topic"])
             elif error is not TopicAlreadyExistsError:
                 raise KafkaUnavailable(f"topic {said['topic']}: {said.get('error_message') or error.__name__}")
+        while len(await _described(admin)) < len(TOPICS):  # noqa: ASYNC110 - brokers hear of it one after the other
+            await asyncio.sleep(0.05)
         return made
 
 
@@ -44,15 +46,18 @@ async def missing(broker: Broker) -> list[str]:
 async def partitions(broker: Broker) -> dict[str, list[int]]:
     """The partitions of each of our topics. A topic that is not there is a KafkaUnavailable that says what to do."""
     async with _admin(broker) as admin:
-        described = await admin.describe_topics(list(TOPICS))
-    found = {
-        one["topic"]: sorted(partition["partition"] for partition in one["partitions"])
-        for one in described
-        if one["error_code"] == 0 and one["partitions"]
-    }
+        found = await _described(admin)
     if absent := _absent(found):
         raise KafkaUnavailable(f"Kafka has no topic {', '.join(absent)}: run `appointments migrate`")
     return found
+
+
+async def _described(admin: AIOKafkaAdminClient) -> dict[str, list[int]]:
+    return {
+        one["topic"]: sorted(partition["partition"] for partition in one["partitions"])
+        for one in await admin.describe_topics(list(TOPICS))
+        if one["error_code"] == 0 and one["partitions"]
+    }
 
 
 def _absent(there: list[str] | dict[str, list[int]]) -> list[str]:
