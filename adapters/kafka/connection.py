@@ -1,8 +1,11 @@
 """Where Kafka is and how one speaks to it. The clients' own retries are kept short: who calls decides how to go on."""
 
+import logging
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from aiokafka.errors import KafkaConnectionError
 
 REQUEST_SECONDS: Final = 5.0
 
@@ -36,3 +39,25 @@ class Broker:
             options["sasl_plain_username"] = self.user
             options["sasl_plain_password"] = self.password
         return options
+
+
+class _LastWord(logging.Handler):
+    """Why a connection failed, a wrong password say, aiokafka tells only its logger, at each attempt of each client."""
+
+    said = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said = record.getMessage()
+
+
+_last_word: Final = _LastWord(logging.WARNING)
+_logger: Final = logging.getLogger("aiokafka")
+_logger.addHandler(_last_word)
+_logger.propagate = False  # Who calls us logs once, with `why`.
+
+
+def why(error: BaseException) -> str:
+    """For people: the reason behind an error of the client."""
+    if isinstance(error, KafkaConnectionError) and _last_word.said:
+        return _last_word.said
+    return str(error) or type(error).__name__

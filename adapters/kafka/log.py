@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from adapters.kafka import topics
-from adapters.kafka.connection import Broker, KafkaUnavailable
+from adapters.kafka.connection import Broker, KafkaUnavailable, why
 from adapters.kafka.pulses import Pulses
 from domain.streams import AVAILABILITY, TOPICS
 
@@ -59,10 +59,9 @@ class KafkaLog:
                 self._offsets.pop(partition, None)
             raise KafkaUnavailable(f"Kafka no longer has what comes next: {error}") from error
         except (KafkaError, OSError, TimeoutError) as error:
-            reason = str(error) or type(error).__name__
-            raise KafkaUnavailable(f"Kafka at {self._broker.servers} was lost: {reason}") from error
+            raise KafkaUnavailable(f"Kafka at {self._broker.servers} was lost: {why(error)}") from error
         finally:
-            await consumer.stop()
+            await _stop(consumer)
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -133,3 +132,13 @@ class KafkaLog:
             else:
                 self._behind.pop(one, None)
             self._heard[one] = time.monotonic()
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """In a task of its own: `stop` awaits tasks that it cancels, and what it awaits may hang."""
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait([stopping], timeout=ANSWER_SECONDS)
+    if not stopping.done():
+        stopping.cancel()
+    elif not stopping.cancelled():
+        stopping.exception()

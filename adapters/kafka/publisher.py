@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from adapters.kafka.connection import Broker, KafkaUnavailable
+from adapters.kafka.connection import Broker, KafkaUnavailable, why
 from domain.streams import TOPICS
 
 ACK_SECONDS: Final = 10.0
@@ -43,7 +43,7 @@ class Publisher:
 
         async def send(producer: AIOKafkaProducer) -> None:
             for topic, key, text in messages:
-                self._sent(await producer.send(topic, text.encode(), key=key.encode()))
+                self._open.add(await producer.send(topic, text.encode(), key=key.encode()))
 
         await self._acknowledged(send)
 
@@ -53,7 +53,7 @@ class Publisher:
         async def send(producer: AIOKafkaProducer) -> None:
             for topic in TOPICS:
                 for partition in sorted(await producer.partitions_for(topic)):
-                    self._sent(await producer.send(topic, text.encode(), partition=partition))
+                    self._open.add(await producer.send(topic, text.encode(), partition=partition))
 
         await self._acknowledged(send)
 
@@ -75,12 +75,10 @@ class Publisher:
                 error, TimeoutError | KafkaTimeoutError
             ):  # Not merely late: the producer may be past use.
                 await self.close()
-            said = str(error) or type(error).__name__
-            raise KafkaUnavailable(f"Kafka at {self._broker.servers} did not take it: {said}") from error
-
-    def _sent(self, future: asyncio.Future[Any]) -> None:
-        self._open.add(future)
-        future.add_done_callback(_looked_at)
+            raise KafkaUnavailable(f"Kafka at {self._broker.servers} did not take it: {why(error)}") from error
+        finally:
+            for future in self._open:  # not yet decided; the loop would complain of those that nobody asks any more
+                future.add_done_callback(_looked_at)
 
     async def _decided(self) -> None:
         """Waits for what was sent. Raises the first failure."""
@@ -88,8 +86,9 @@ class Publisher:
             return
         await asyncio.wait(self._open)
         sent, self._open = self._open, set()
-        for future in sent:
-            future.result()
+        errors = [error for future in sent if (error := future.exception()) is not None]
+        if errors:
+            raise errors[0]
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -106,7 +105,6 @@ class Publisher:
 
 
 def _looked_at(future: asyncio.Future[Any]) -> None:
-    """Nobody awaits what was given up; without this the loop would complain of each."""
     if not future.cancelled():
         future.exception()
 

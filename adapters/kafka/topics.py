@@ -8,7 +8,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from adapters.kafka.connection import REQUEST_SECONDS, Broker, KafkaUnavailable
+from adapters.kafka.connection import REQUEST_SECONDS, Broker, KafkaUnavailable, why
 from domain.streams import TOPICS
 
 # Whoever reads begins two minutes ago, and the truth is in PostgreSQL: a day is for people who look into it.
@@ -73,6 +73,6 @@ async def _admin(broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
             await admin.start()
             yield admin
     except (KafkaError, OSError, TimeoutError) as error:
-        raise KafkaUnavailable(f"Kafka at {broker.servers} does not answer: {error or type(error).__name__}") from error
+        raise KafkaUnavailable(f"Kafka at {broker.servers} does not answer: {why(error)}") from error
     finally:
         await admin.close()

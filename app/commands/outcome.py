@@ -1,7 +1,6 @@
 """How a command's work ends: with its value, or with a Refused that says what to do."""
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import Coroutine
@@ -46,8 +45,6 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
 def _configure_logs() -> None:
     """Lines for people in development, JSON in production; what is less important than LOG_LEVEL is left out."""
     settings = load_settings()
-    # It complains of each attempt while Kafka is away; we say it once.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     shown = structlog.processors.JSONRenderer() if settings.production else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
