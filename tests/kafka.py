@@ -22,6 +22,7 @@ ARTEFACTS: Final = (
 )
 CLUSTER_ID: Final = "YXBwb2ludG1lbnRzLXRlcw"
 START_SECONDS: Final = 60
+DOWNLOAD_SECONDS: Final = 120
 PROPERTIES: Final = """
 process.roles=broker,controller
 node.id=1
@@ -129,9 +130,14 @@ def _jars() -> Path:
         project.write_text(_project(), "utf-8")
         command = ["mvn", "-q", "-B", "-f", project, "dependency:copy-dependencies", "-DincludeScope=runtime"]
         command.append(f"-DoutputDirectory={folder}/jars")
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode:
-            said = next((line for line in done.stdout.splitlines() if "ERROR" in line), "mvn failed")
+        try:
+            subprocess.run(
+                command, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=DOWNLOAD_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"no Kafka: its jars did not come within {DOWNLOAD_SECONDS} s")
+        except subprocess.CalledProcessError as error:
+            said = next((line for line in error.stdout.splitlines() if "ERROR" in line), "mvn failed")
             pytest.skip(f"no Kafka: its jars could not be had: {said}")
         with suppress(OSError):  # Another run was faster.
             (Path(folder) / "jars").rename(kept)
