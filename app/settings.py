@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -25,9 +25,18 @@ def _url_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _servers(text: str) -> str:
+    for server in text.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or "/" in server or not port.isdecimal() or int(port) > 65535:
+            raise ValueError("must be host:port, several with commas between them")
+    return text
+
+
 PostgresUrl = Annotated[str, _url_of("postgresql", "postgres")]
 RedisUrl = Annotated[str, _url_of("redis", "rediss", "unix")]
 WebUrl = Annotated[str, _url_of("http", "https")]
+KafkaServers = Annotated[str, AfterValidator(_servers)]
 
 
 class Settings(BaseSettings):
@@ -54,6 +63,22 @@ class Settings(BaseSettings):
     )
     redis_url: RedisUrl | None = Field(default=None, description="Redis; unset: the embedded one")
     redis_cluster: bool = Field(default=False, description="REDIS_URL is a node of a cluster")
+
+    kafka_bootstrap_servers: KafkaServers | None = Field(
+        default=None, description="Kafka, as host:port,host:port; unset: processes hear of changes from PostgreSQL"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="how Kafka is spoken to; SASL: with KAFKA_USER and KAFKA_PASSWORD"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="how KAFKA_USER proves itself"
+    )
+    kafka_user: str | None = Field(default=None, description="name at Kafka")
+    kafka_password: SecretStr | None = Field(default=None, description="its password")
+    kafka_partitions: int = Field(
+        default=8, ge=1, le=1000, description="partitions of a topic that `appointments migrate` makes"
+    )
+    kafka_replication: int = Field(default=1, ge=1, le=15, description="copies of such a topic; 3 in production")
 
     demo_clinics: int = Field(default=210, ge=0, le=100_000, description="clinics of the demo data; 0: none")
     auth_jwks: str | None = Field(default=None, description="file or URL of the JWK set whose tokens count")
@@ -116,6 +141,8 @@ def _without_secret(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, SecretStr):
+        return "***"
     if not isinstance(value, str) or "://" not in value:
         return str(value)
     parts = urlsplit(value)

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from app.demo import fill
 from app.embedded import Addresses, servers
 from app.serving import running
 from app.settings import Settings
+from tests.kafka import Kafka, broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ async def embedded() -> AsyncIterator[Addresses]:
     """Not durable, since nobody kills these; tests that do kill start their own."""
     with tempfile.TemporaryDirectory(prefix="appointments-tests-") as folder:
         os.chmod(folder, 0o711)
-        unset = {"database_url": None, "database_replica_url": None, "redis_url": None}
+        unset = {"database_url": None, "database_replica_url": None, "redis_url": None, "kafka_bootstrap_servers": None}
         settings = Settings(data_dir=Path(folder), **unset)
         async with servers(settings, durable=False) as addresses:
             yield addresses
@@ -73,6 +74,13 @@ async def make_database(embedded: Addresses, migrated_template: str) -> AsyncIte
 async def empty_database_url(embedded: Addresses) -> AsyncIterator[str]:
     async with _database(embedded, "template1") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """One broker for the run, started by the first test that asks. Who kills it starts it again."""
+    with broker() as kafka:
+        yield kafka
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +124,12 @@ async def live_server(
     async with _database(embedded, migrated_template) as url:
         addresses = Addresses(url, None, embedded.redis_url)
         settings = Settings(
-            data_dir=tmp_path_factory.mktemp("live"), database_url=url, redis_url=embedded.redis_url, port=0, env="test"
+            data_dir=tmp_path_factory.mktemp("live"),
+            database_url=url,
+            redis_url=embedded.redis_url,
+            kafka_bootstrap_servers=None,
+            port=0,
+            env="test",
         )
         database = Database(await pool(url, size=4))
         await fill(database, clinics=8)

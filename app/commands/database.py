@@ -11,7 +11,7 @@ commands = typer.Typer()
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would run.")] = False,
 ) -> None:
-    """Bring the schema up. Safe when several start at once."""
+    """Bring the schema up, and make the topics where Kafka is set. Safe when several start at once."""
     from app.commands.outcome import finish
 
     names = finish(_migrate(dry_run=dry_run))
@@ -19,6 +19,8 @@ def migrate(
         typer.echo(f"{'would apply' if dry_run else 'applied'} {name}")
     if not names:
         typer.echo("the schema is up to date")
+    for topic in finish(_make_topics(dry_run=dry_run)):
+        typer.echo(f"{'would make' if dry_run else 'made'} topic {topic}")
 
 
 async def _migrate(*, dry_run: bool) -> list[str]:
@@ -28,6 +30,13 @@ async def _migrate(*, dry_run: bool) -> list[str]:
 
     async with reached(load_settings(), redis=False) as addresses:
         return await migrations.migrate(addresses.database_url, dry_run=dry_run)
+
+
+async def _make_topics(*, dry_run: bool) -> list[str]:
+    from app.kafka import make_topics
+    from app.settings import load_settings
+
+    return await make_topics(load_settings(), dry_run=dry_run)
 
 
 @commands.command()

@@ -48,6 +48,15 @@ def test_the_environment_counts_and_an_empty_value_does_not(monkeypatch: pytest.
         ("DATABASE_URL", "postgresql://u:secret@host:port/db", "DATABASE_URL is not a URL: "),
         ("REDIS_URL", "localhost:6379", "REDIS_URL must start with redis:// or rediss:// or unix://"),
         ("PUBLIC_URL", "example.com", "PUBLIC_URL must start with http:// or https://"),
+        (
+            "KAFKA_BOOTSTRAP_SERVERS",
+            "kafka",
+            "KAFKA_BOOTSTRAP_SERVERS must be host:port, several with commas between them",
+        ),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:1,kafka://b:2", "KAFKA_BOOTSTRAP_SERVERS must be host:port"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:1,", "KAFKA_BOOTSTRAP_SERVERS must be host:port"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:66000", "KAFKA_BOOTSTRAP_SERVERS must be host:port"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS", "KAFKA_SECURITY_PROTOCOL should be 'PLAINTEXT', 'SSL', "),
         ("BOOKING_LOCK", "maybe", "BOOKING_LOCK should be 'on', 'off' or 'always'"),
     ],
 )
@@ -65,10 +74,12 @@ def test_a_bad_value_is_one_line_that_names_it(
 def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:s3cret@db:5432/clinic?sslmode=require&password=s3cret")
     monkeypatch.setenv("REDIS_URL", "redis://:s3cret@cache:6379/0")
+    monkeypatch.setenv("KAFKA_PASSWORD", "s3cret")
     settings = load_settings()
     printed = settings.printable()
     assert printed["DATABASE_URL"] == "postgresql://me:***@db:5432/clinic?sslmode=require&password=***"
     assert printed["REDIS_URL"] == "redis://:***@cache:6379/0"
+    assert printed["KAFKA_PASSWORD"] == "***"
     assert printed["CACHE"] == "on"
     assert printed["PUBLIC_URL"] == ""
     assert "s3cret" not in f"{printed}{settings}{settings!r}"

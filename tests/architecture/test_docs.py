@@ -116,7 +116,7 @@ def test_the_compose_file_is_whole() -> None:
     """There is no Docker engine in the tests: names, settings and order are compared."""
     compose = yaml.safe_load(sources.text(Path("docker/compose.yaml")))
     services = compose["services"]
-    assert {"postgres", "redis", "migrate", "api-1", "api-2", "proxy"} <= services.keys()
+    assert {"postgres", "redis", "kafka", "migrate", "api-1", "api-2", "worker", "proxy"} <= services.keys()
     known = {name.upper() for name in Settings.model_fields}
     commands = {name for name, _ in COMMANDS}
     for name, service in services.items():
@@ -126,7 +126,7 @@ def test_the_compose_file_is_whole() -> None:
             assert service["environment"].keys() <= known, name
             assert service["command"][0] in commands, name
             assert service["build"]["dockerfile"] == "docker/Dockerfile"
-    for name in ("api-1", "api-2"):
+    for name in ("api-1", "api-2", "worker"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
     image = sources.text(Path("docker/Dockerfile"))
     assert {f"COPY {folder} {folder}" for folder in sources.FOLDERS} <= set(image.splitlines())

@@ -1,0 +1,63 @@
+"""Where Kafka is and how one speaks to it. The clients' own retries are kept short: who calls decides how to go on."""
+
+import logging
+import ssl
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka.errors import KafkaConnectionError
+
+REQUEST_SECONDS: Final = 5.0
+
+
+class KafkaUnavailable(Exception):
+    """Kafka does not answer, refuses us or lacks what is asked for. The one error that leaves this package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """`servers`: host:port, several with commas. Certificates are checked against those the system trusts."""
+
+    servers: str
+    security: str = "PLAINTEXT"
+    mechanism: str = "SCRAM-SHA-512"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def options(self) -> dict[str, Any]:
+        """For any client of aiokafka."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.servers,
+            "client_id": "appointments",
+            "request_timeout_ms": int(REQUEST_SECONDS * 1000),
+            "security_protocol": self.security,
+        }
+        if self.security.endswith("SSL"):
+            options["ssl_context"] = ssl.create_default_context()
+        if self.security.startswith("SASL"):
+            options["sasl_mechanism"] = self.mechanism
+            options["sasl_plain_username"] = self.user
+            options["sasl_plain_password"] = self.password
+        return options
+
+
+class _LastWord(logging.Handler):
+    """Why a connection failed, a wrong password say, aiokafka tells only its logger, at each attempt of each client."""
+
+    said = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said = record.getMessage()
+
+
+_last_word: Final = _LastWord(logging.WARNING)
+_logger: Final = logging.getLogger("aiokafka")
+_logger.addHandler(_last_word)
+_logger.propagate = False  # Who calls us logs once, with `why`.
+
+
+def why(error: BaseException) -> str:
+    """For people: the reason behind an error of the client."""
+    if isinstance(error, KafkaConnectionError) and _last_word.said:
+        return _last_word.said
+    return str(error) or type(error).__name__
