@@ -58,6 +58,7 @@ def every(start: int, end: int, step: int) -> int:
     return (((1 << (step * count)) - 1) // ((1 << step) - 1)) << start
 
 
+@lru_cache(maxsize=1024)
 def window(zone: ZoneInfo, first: date, last: date) -> tuple[int, int]:
     """Ticks [base, end) that decide the starts of the dates `first` to `last`, both included."""
     base = zones.instant(zone, first, 0) // TICK_MINUTES - TICKS_BEFORE
