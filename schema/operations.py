@@ -1,7 +1,7 @@
 """What every operation passes: parse and validation once per text, limits, and errors that carry a code and no internals."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from traceback import format_tb
 from typing import Any, Final
@@ -32,19 +32,35 @@ from schema.limits import LimitExceeded, Limits
 
 DOCUMENTS_MAX: Final = 1000
 LABEL_MAX: Final = 200
+COSTS_MAX: Final = 50
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A text as it was understood: a document, or why not. `asked`: the root fields of each operation, by its name."""
+    """A text as it was understood: a document, or why not. `asked`: the root fields of each operation, by its name.
+
+    `costs` keeps what its operations cost, by name and sizes.
+    """
 
     document: DocumentNode | None
     errors: list[GraphQLError]
     asked: dict[str, str] = field(default_factory=dict)
+    costs: dict[Hashable, int] = field(default_factory=dict)
 
     def fields_of(self, operation_name: str | None) -> str:
         return self.asked.get(operation_name or "") or next(iter(self.asked.values()), "")
+
+    def cost(self, schema: GraphQLSchema, operation_name: str | None, variables: Mapping[str, Any]) -> int:
+        if self.document is None:
+            return 0
+        key = (operation_name, limits.sizes(variables))
+        known = self.costs.get(key)
+        if known is None:
+            if len(self.costs) >= COSTS_MAX:
+                self.costs.clear()
+            known = self.costs[key] = limits.cost(schema, self.document, operation_name, variables)
+        return known
 
 
 class Documents:
@@ -138,9 +154,9 @@ class Operation(SchemaExtension):
         errors = known.errors
         if not errors and len(known.asked) > 1 and not context._provided_operation_name:
             errors = [_with_code(GraphQLError("Name the operation: there are several."), "GRAPHQL_VALIDATION_FAILED")]
-        if not errors and known.document is not None:
+        if not errors:
             allowed = limits.STAFF if context.context.viewer.is_staff else limits.PUBLIC
-            asked = limits.cost(context.schema._schema, known.document, context.operation_name, context.variables or {})
+            asked = known.cost(context.schema._schema, context.operation_name, context.variables or {})
             if asked > allowed.cost:
                 errors = [LimitExceeded(f"The answer may hold {asked} objects; at most {allowed.cost} are given.")]
         context.pre_execution_errors = errors

@@ -41,7 +41,9 @@ class Plans:
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, ...], tuple[Any, Plan | None]] = {}
 
-    def plan(self, kind: GraphQLObjectType, named: Sequence[Any], flags: Any, make: Callable[[], Plan | None]) -> Plan | None:
+    def plan(
+        self, kind: GraphQLObjectType, named: Sequence[Any], flags: Any, make: Callable[[], Plan | None]
+    ) -> Plan | None:
         """The plan for objects of `kind`. The nodes in `named` stand for the selection."""
         key = (id(kind), flags, *map(id, named))
         kept = self._kept.get(key)
