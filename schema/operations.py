@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from traceback import format_tb
 from typing import Any, Final
@@ -24,6 +25,7 @@ from graphql import (
     validate,
 )
 from strawberry.extensions import SchemaExtension
+from strawberry.extensions.runner import SchemaExtensionsRunner
 
 from domain.access import AccessDenied
 from domain.faults import BadInput, Forbidden, RequestInProgress, Unavailable
@@ -167,6 +169,40 @@ class Operation(SchemaExtension):
         result: Any = self.execution_context.result
         if isinstance(result, ExecutionResult) and result.errors:
             result.errors = [coded(error) for error in result.errors]
+
+
+class Steps(SchemaExtensionsRunner):
+    """The steps of an operation with `Operation` as the only extension: its hooks as they are, without stacks for more."""
+
+    def operation(self) -> Any:
+        return _Step(self.extensions[0].on_operation())
+
+    def parsing(self) -> Any:
+        return _Step(self.extensions[0].on_parse())
+
+    def validation(self) -> Any:
+        return _Step(self.extensions[0].on_validate())
+
+    def executing(self) -> Any:
+        return nullcontext()
+
+
+class _Step:
+    """A hook around a step. A step that fails ends its hook there: none of ours looks at errors that are raised."""
+
+    __slots__ = ("_hook",)
+
+    def __init__(self, hook: Any) -> None:
+        self._hook = hook
+
+    async def __aenter__(self) -> None:
+        next(self._hook)
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            next(self._hook, None)
+        else:
+            self._hook.close()
 
 
 def coded(error: GraphQLError) -> GraphQLError:
