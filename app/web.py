@@ -99,6 +99,8 @@ class Measured:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._seconds = {path: SECONDS.labels(path) for path in (*PATHS, "other")}
+        self._requests: dict[tuple[str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -113,9 +115,12 @@ class Measured:
                 status = message["status"]
             await send(message)
 
-        with SECONDS.labels(path).time():
+        with self._seconds[path].time():
             await self._app(scope, receive, noted)
-        REQUESTS.labels(path, str(status)).inc()
+        counter = self._requests.get((path, status))
+        if counter is None:
+            counter = self._requests[path, status] = REQUESTS.labels(path, str(status))
+        counter.inc()
 
 
 PATHS = frozenset({"/", "/graphql", "/schema.graphql", "/livez", "/readyz", "/metrics"})

@@ -15,8 +15,14 @@ FIRST_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Edge(Generic[T]):
-    cursor: str
+    """`place`: the list's name, and the values by which it is sorted. Seldom is more than the last cursor asked for."""
+
+    place: tuple[Any, ...]
     node: T
+
+    @property
+    def cursor(self) -> str:
+        return write(*self.place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Pages:
             if near is None:
                 start = cursors.read(after, "clinics", ("", 0))
                 rows = await clinics.clinics_by_name(self._loaders.reader, name, (start[0], start[1]), limit)
-                edges = [Edge(cursors.write("clinics", sort, one.key), one) for sort, one in rows]
+                edges = [Edge(("clinics", sort, one.key), one) for sort, one in rows]
             else:
                 _on_globe(near)
                 start = cursors.read(after, "near", (-1.0, 0))
@@ -48,9 +48,8 @@ class Pages:
                 found = await clinics.clinics_by_distance(
                     self._loaders.reader, near, within, name, (start[0], start[1]), limit
                 )
-                edges = [Edge(cursors.write("near", km, one.key), one) for km, one in found]
-        for edge in edges:
-            self._loaders.clinic.prime(edge.node.key, edge.node)
+                edges = [Edge(("near", km, one.key), one) for km, one in found]
+        self._loaders.clinic.prime_many({edge.node.key: edge.node for edge in edges})
         return cursors.page(edges, first, after=after is not None)
 
     async def providers(
@@ -125,7 +124,7 @@ class Pages:
                 past = when is AppointmentTime.PAST
                 rows = await appointments.latest(reader, patient_key, keys, wanted, start, limit, past_only=past)
         self._loaders.read_patient(patient_key)
-        edges = [Edge(cursors.write(kind, one.starts_at.timestamp(), one.key), one) for one in rows]
+        edges = [Edge((kind, one.starts_at.timestamp(), one.key), one) for one in rows]
         return cursors.page(edges, first, after=after is not None)
 
     async def patients(self, search: str, first: int, after: str | None) -> Page[Patient]:
@@ -137,7 +136,7 @@ class Pages:
             return cursors.page([], first, after=after is not None)
         async with answering():
             rows = await patients.search(self._loaders.reader, self._viewer, looked_for, (sort, key), limit)
-        edges = [Edge(cursors.write("patients", name, one.key), one) for name, one in rows]
+        edges = [Edge(("patients", name, one.key), one) for name, one in rows]
         for edge in edges[:first]:
             self._loaders.read_patient(edge.node.key)
         return cursors.page(edges, first, after=after is not None)
@@ -172,9 +171,8 @@ class Pages:
             raise Unavailable("audit") from error
 
     def _provider_page(self, rows: Sequence[tuple[str, Provider]], first: int, after: str | None) -> Page[Provider]:
-        for _, one in rows:
-            self._loaders.provider.prime(one.key, one)
-        edges = [Edge(cursors.write("providers", sort, one.key), one) for sort, one in rows]
+        self._loaders.provider.prime_many({one.key: one for _, one in rows})
+        edges = [Edge(("providers", sort, one.key), one) for sort, one in rows]
         return cursors.page(edges, first, after=after is not None)
 
 

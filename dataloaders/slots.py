@@ -29,6 +29,10 @@ class Asked:
     last: date
     limit: int
 
+    @property
+    def triple(self) -> Triple:
+        return self.provider_key, self.clinic_key, self.visit_type_key
+
 
 class SlotReader:
     """Applies the viewer's limits: minimum notice and window bind patients and the anonymous."""
@@ -43,14 +47,15 @@ class SlotReader:
 
     async def slots(self, asked: Sequence[Asked]) -> list[list[Slot] | None]:
         """By start; None where the provider does not offer that visit type there."""
-        found: dict[Asked, list[Slot]] = {}
+        groups: dict[tuple[date, date, int], list[Triple]] = {}
+        for one in asked:
+            groups.setdefault((one.first, one.last, one.limit), []).append(one.triple)
+        times = {}
         async with answering():
             reader = self._reader({one.provider_key for one in asked})
-            for first, last, limit in {(one.first, one.last, one.limit) for one in asked}:
-                members = [one for one in asked if (one.first, one.last, one.limit) == (first, last, limit)]
-                times = await self._free(reader, [_triple(one) for one in members], first, last, limit)
-                found.update({one: times[_triple(one)] for one in members if _triple(one) in times})
-        return [found.get(one) for one in asked]
+            for (first, last, limit), keys in groups.items():
+                times[first, last, limit] = await self._free(reader, keys, first, last, limit)
+        return [times[one.first, one.last, one.limit].get(one.triple) for one in asked]
 
     async def next_slots(self, asked: Sequence[Triple]) -> list[Slot | None]:
         """The earliest open time each: a narrow look first, further ahead only for those that have none."""
@@ -85,7 +90,3 @@ class SlotReader:
     def _reader(self, provider_keys: set[int]) -> Reader:
         recent = any(self._recent.include(key) for key in provider_keys)
         return self._database.primary if self.primary or recent else self._database.replica
-
-
-def _triple(one: Asked) -> Triple:
-    return one.provider_key, one.clinic_key, one.visit_type_key

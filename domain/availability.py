@@ -58,6 +58,7 @@ def every(start: int, end: int, step: int) -> int:
     return (((1 << (step * count)) - 1) // ((1 << step) - 1)) << start
 
 
+@lru_cache(maxsize=1024)
 def window(zone: ZoneInfo, first: date, last: date) -> tuple[int, int]:
     """Ticks [base, end) that decide the starts of the dates `first` to `last`, both included."""
     base = zones.instant(zone, first, 0) // TICK_MINUTES - TICKS_BEFORE
@@ -123,11 +124,12 @@ def free(visit_type: VisitType, busy: int, length: int) -> int:
 
 
 def bits(plane: int) -> Iterator[int]:
-    """Positions of the set bits, ascending."""
-    while plane:
-        low = plane & -plane
-        yield low.bit_length() - 1
-        plane ^= low
+    """Positions of the set bits, ascending. As a text, because each step of arithmetic would touch the whole plane."""
+    digits = bin(plane)[:1:-1]
+    at = digits.find("1")
+    while at >= 0:
+        yield at
+        at = digits.find("1", at + 1)
 
 
 def open_starts(

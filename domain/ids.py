@@ -4,6 +4,7 @@ import base64
 import binascii
 import string
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 CLINIC: Final = "C"
@@ -24,6 +25,7 @@ _SIGNS: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits 
 _PAIRS: Final = [first + second for first in _SIGNS for second in _SIGNS]
 
 
+@lru_cache(maxsize=8192)
 def node(kind: str, key: int) -> str:
     """Id of a thing that is stored."""
     return base64.urlsafe_b64encode(kind.encode() + key.to_bytes(8, "big")).decode()
@@ -66,6 +68,7 @@ class SlotKey:
         return slot_prefix(self.provider_id, self.clinic_id, self.visit_type_id) + suffix(self.start)
 
 
+@lru_cache(maxsize=8192)
 def slot_prefix(provider_id: int, clinic_id: int, visit_type_id: int) -> str:
     """The part that all slots of one provider, clinic and visit type share; `suffix` completes it."""
     return _prefix(SLOT, provider_id, clinic_id, visit_type_id)

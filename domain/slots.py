@@ -1,7 +1,8 @@
 """Slots out of starts and openings: the same ones whether they are listed, pushed, held or booked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from domain import ids, zones
@@ -12,24 +13,22 @@ from domain.openings import Opening
 
 def of_starts(
     provider_key: int, clinic_key: int, visit_type: VisitType, zone: ZoneInfo, starts: Iterable[int]
-) -> Iterator[Slot]:
+) -> list[Slot]:
     """Free slots of these starts (UTC minutes)."""
-    assert visit_type.duration_minutes is not None
-    prefix = ids.slot_prefix(provider_key, clinic_key, visit_type.key)
-    duration, length = visit_type.duration_minutes, timedelta(minutes=visit_type.duration_minutes)
-    instant, day, plain = datetime.fromtimestamp, date.min, False
-    for start in starts:
-        starts_at = instant(start * 60, zone)
-        if starts_at.date() != day:
-            day = starts_at.date()
-            plain = zones.is_plain(zone, day)
-        # On a day without a change of the clock the wall tells the end; a visit past midnight is reckoned by the instant.
-        ends_at = starts_at + length
-        if not plain or ends_at.date() != day:
-            ends_at = instant((start + duration) * 60, zone)
-        yield Slot(
-            prefix + ids.suffix(start), provider_key, clinic_key, visit_type.key, starts_at, ends_at, day, SlotStatus.FREE, 1
-        )  # fmt: skip
+    duration, kind_key, free = visit_type.duration_minutes, visit_type.key, SlotStatus.FREE
+    assert duration is not None
+    prefix = ids.slot_prefix(provider_key, clinic_key, kind_key)
+    return [
+        Slot(prefix + suffix, provider_key, clinic_key, kind_key, starts_at, ends_at, day, free, 1)
+        for starts_at, ends_at, day, suffix in [_visit(start, duration, zone) for start in starts]
+    ]
+
+
+@lru_cache(maxsize=16_384)
+def _visit(start: int, duration: int, zone: ZoneInfo) -> tuple[datetime, datetime, date, str]:
+    """Start, end, date and id suffix: providers side by side offer the same times, so they are worth remembering."""
+    starts_at = zones.at(start, zone)
+    return starts_at, zones.at(start + duration, zone), starts_at.date(), ids.suffix(start)
 
 
 def of_opening(opening: Opening, visit_type_key: int, zone: ZoneInfo, status: SlotStatus = SlotStatus.FREE) -> Slot:

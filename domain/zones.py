@@ -30,6 +30,7 @@ def at(minute: int, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(minute * 60, zone)
 
 
+@lru_cache(maxsize=1024)
 def today(now: datetime, zone: ZoneInfo) -> date:
     return now.astimezone(zone).date()
 

@@ -1,6 +1,7 @@
 """Fields answered for all objects of a list at once. Each stands beside its resolver for one, and answers the same."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ from dataloaders.slots import SLOTS_MAX, Asked
 from domain import ids, shapes
 from domain.appointments import Slot
 from domain.clinics import Clinic, Provider
+from resolvers import clinics as places
+from resolvers import nodes
 from resolvers.context import Context
 
 Many = Callable[..., Awaitable[Sequence[Any]]]
@@ -53,6 +56,20 @@ def _of_attribute(loader: str, attribute: str) -> Many:
     return load
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All that a root field's resolver takes of an info."""
+
+    context: Context
+
+
+def _of_root(resolve: Callable[..., Awaitable[Any]]) -> Many:
+    async def load(roots: Sequence[Any], context: Context, **arguments: Any) -> Sequence[Any]:
+        return [await resolve(Told(context), **arguments) for _ in roots]
+
+    return load
+
+
 async def _by_key(loader: Any, keys: set[int]) -> dict[int, Any]:
     """Each thing once, however many objects name it."""
     ordered = sorted(keys)
@@ -60,6 +77,10 @@ async def _by_key(loader: Any, keys: set[int]) -> dict[int, Any]:
 
 
 MANY: Final[dict[tuple[str, str], Many]] = {
+    ("Query", "clinics"): _of_root(places.clinics),
+    ("Query", "providers"): _of_root(places.providers),
+    ("Query", "visitTypes"): _of_root(places.visit_types),
+    ("Query", "node"): _of_root(nodes.node),
     ("Provider", "slots"): slots_of,
     ("Provider", "clinics"): clinics_of,
     ("Slot", "provider"): _of_attribute("provider", "provider_key"),

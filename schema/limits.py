@@ -1,6 +1,6 @@
 """What one document may ask, checked before it is executed and mostly before it is validated (reliability: caps come first)."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,6 +122,17 @@ def cost(
         if isinstance(one.default_value, IntValueNode)
     }
     return _Cost(schema, _fragments(document), {**defaults, **variables}).of(named[0].selection_set, root)
+
+
+def sizes(variables: Mapping[str, Any]) -> Hashable:
+    """All that `cost` looks at: where they are equal, so are the costs."""
+    return tuple(
+        [
+            (name, len(value) if isinstance(value, list | tuple) else value)
+            for name, value in variables.items()
+            if isinstance(value, int | list | tuple)
+        ]
+    )
 
 
 class _Cost:

@@ -1,7 +1,8 @@
 """What every operation passes: parse and validation once per text, limits, and errors that carry a code and no internals."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from traceback import format_tb
 from typing import Any, Final
@@ -24,6 +25,7 @@ from graphql import (
     validate,
 )
 from strawberry.extensions import SchemaExtension
+from strawberry.extensions.runner import SchemaExtensionsRunner
 
 from domain.access import AccessDenied
 from domain.faults import BadInput, Forbidden, RequestInProgress, Unavailable
@@ -32,19 +34,35 @@ from schema.limits import LimitExceeded, Limits
 
 DOCUMENTS_MAX: Final = 1000
 LABEL_MAX: Final = 200
+COSTS_MAX: Final = 50
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A text as it was understood: a document, or why not. `asked`: the root fields of each operation, by its name."""
+    """A text as it was understood: a document, or why not. `asked`: the root fields of each operation, by its name.
+
+    `costs` keeps what its operations cost, by name and sizes.
+    """
 
     document: DocumentNode | None
     errors: list[GraphQLError]
     asked: dict[str, str] = field(default_factory=dict)
+    costs: dict[Hashable, int] = field(default_factory=dict)
 
     def fields_of(self, operation_name: str | None) -> str:
         return self.asked.get(operation_name or "") or next(iter(self.asked.values()), "")
+
+    def cost(self, schema: GraphQLSchema, operation_name: str | None, variables: Mapping[str, Any]) -> int:
+        if self.document is None:
+            return 0
+        key = (operation_name, limits.sizes(variables))
+        known = self.costs.get(key)
+        if known is None:
+            if len(self.costs) >= COSTS_MAX:
+                self.costs.clear()
+            known = self.costs[key] = limits.cost(schema, self.document, operation_name, variables)
+        return known
 
 
 class Documents:
@@ -138,9 +156,9 @@ class Operation(SchemaExtension):
         errors = known.errors
         if not errors and len(known.asked) > 1 and not context._provided_operation_name:
             errors = [_with_code(GraphQLError("Name the operation: there are several."), "GRAPHQL_VALIDATION_FAILED")]
-        if not errors and known.document is not None:
+        if not errors:
             allowed = limits.STAFF if context.context.viewer.is_staff else limits.PUBLIC
-            asked = limits.cost(context.schema._schema, known.document, context.operation_name, context.variables or {})
+            asked = known.cost(context.schema._schema, context.operation_name, context.variables or {})
             if asked > allowed.cost:
                 errors = [LimitExceeded(f"The answer may hold {asked} objects; at most {allowed.cost} are given.")]
         context.pre_execution_errors = errors
@@ -151,6 +169,40 @@ class Operation(SchemaExtension):
         result: Any = self.execution_context.result
         if isinstance(result, ExecutionResult) and result.errors:
             result.errors = [coded(error) for error in result.errors]
+
+
+class Steps(SchemaExtensionsRunner):
+    """The steps of an operation with `Operation` as the only extension: its hooks as they are, without stacks for more."""
+
+    def operation(self) -> Any:
+        return _Step(self.extensions[0].on_operation())
+
+    def parsing(self) -> Any:
+        return _Step(self.extensions[0].on_parse())
+
+    def validation(self) -> Any:
+        return _Step(self.extensions[0].on_validate())
+
+    def executing(self) -> Any:
+        return nullcontext()
+
+
+class _Step:
+    """A hook around a step. A step that fails ends its hook there: none of ours looks at errors that are raised."""
+
+    __slots__ = ("_hook",)
+
+    def __init__(self, hook: Any) -> None:
+        self._hook = hook
+
+    async def __aenter__(self) -> None:
+        next(self._hook)
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            next(self._hook, None)
+        else:
+            self._hook.close()
 
 
 def coded(error: GraphQLError) -> GraphQLError:

@@ -2,6 +2,8 @@
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -30,7 +32,7 @@ from schema.clinics import (
     VisitType,
 )
 from schema.executor import BreadthFirstExecutor
-from schema.operations import Operation
+from schema.operations import Operation, Steps
 from schema.staff import (
     ClinicDay,
     RegisterPatientResult,
@@ -174,6 +176,11 @@ class _ProductionOperation(Operation):
 
 
 class _Schema(strawberry.Schema):
+    def create_extensions_runner(
+        self, execution_context: ExecutionContext, extensions: list[SchemaExtension]
+    ) -> SchemaExtensionsRunner:
+        return Steps(execution_context, extensions)
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing: refusals are no news for the log, and faults of our own are logged where errors are coded."""
 

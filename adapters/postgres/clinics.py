@@ -1,7 +1,7 @@
 """Clinics, providers and visit types as they stand. Lists are by name (or distance), then id, active ones only (rule 9)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from adapters.postgres.database import Reader
 from domain.clinics import Address, Clinic, GeoPoint, Modality, Provider, ProviderKind, VisitType
@@ -82,6 +82,10 @@ SELECT DISTINCT unnest(specialties) AS name FROM providers WHERE active ORDER BY
 """
 
 
+_KINDS: Final = {kind.value: kind for kind in ProviderKind}  # The call of an enum is Python code.
+_MODALITIES: Final = {modality.value: modality for modality in Modality}
+
+
 def clinic_of(row: Any) -> Clinic:
     located = row["latitude"] is not None
     return Clinic(
@@ -101,7 +105,7 @@ def provider_of(row: Any) -> Provider:
         key=row["id"],
         version=row["version"],
         active=row["active"],
-        kind=ProviderKind(row["kind"]),
+        kind=_KINDS[row["kind"]],
         npi=row["npi"],
         name=row["name"],
         specialties=row["specialties"],
@@ -125,7 +129,7 @@ def visit_type_of(row: Any, prefix: str = "") -> VisitType:
         minimum_notice_minutes=row[f"{prefix}minimum_notice_minutes"],
         bookable_days_ahead=row[f"{prefix}bookable_days_ahead"],
         cancel_until_minutes=row[f"{prefix}cancel_until_minutes"],
-        modality=Modality(row[f"{prefix}modality"]),
+        modality=_MODALITIES[row[f"{prefix}modality"]],
     )
 
 

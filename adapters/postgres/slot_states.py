@@ -63,7 +63,7 @@ async def _timed(
         assert key.start is not None
         if one.visit_type.duration_minutes is None:
             continue
-        slot = next(slots.of_starts(one.provider_key, one.clinic_key, one.visit_type, one.zone, [key.start]))
+        (slot,) = slots.of_starts(one.provider_key, one.clinic_key, one.visit_type, one.zone, [key.start])
         schedule = schedules.get((one.provider_key, one.clinic_key))
         calendar = join([parts[pair] for pair in _chunks_of(key)])
         slot.status = _timed_status(key.start, one, schedule, calendar, binding)

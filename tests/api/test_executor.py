@@ -15,7 +15,9 @@ from domain.access import ANONYMOUS, Role, Viewer
 from resolvers.many import MANY
 from resolvers.values import SCALARS
 from schema import root
+from schema.executor import BreadthFirstExecutor
 from schema.operations import Operation
+from schema.planning import Planner
 
 STOCK = strawberry.Schema(
     root.Query, root.Mutation, config=StrawberryConfig(scalar_map=SCALARS), extensions=[Operation]
@@ -46,6 +48,23 @@ query { patients(search: "a", first: 4) { edges { node { id name birthDate appoi
     id version status startsAt endsAt reason changeableUntil patient { id name } provider { name clinics { id } }
     clinic { id timeZone } visitType { id bufferBeforeMinutes } history { at by change version status startsAt }
 } } } } } } }
+"""
+MERGED = """
+query ($clinic: ID!, $with: Boolean!, $without: Boolean = false, $count: Int = 2, $after: String) {
+    __typename
+    at: providers(clinicId: $clinic, first: $count, after: $after) { ...page ... @include(if: $with) { ...page }
+        edges { ... on ProviderEdge @skip(if: $without) { node { __typename clinics { same: name name __typename } } } } }
+    all: providers(first: 3) { edges { node { id } } edges { cursor node { name @skip(if: $with) kind } } }
+    visitTypes { __typename id }
+}
+fragment page on ProviderConnection { pageInfo { hasNextPage } edges { node { ...person } } }
+fragment person on Provider { id clinics @include(if: $with) { id location { latitude } } }
+"""
+ANYTHING = """
+query ($id: ID!, $clinic: ID!, $type: ID!, $from: Date!, $to: Date!, $first: Int) {
+    node(id: $id) { __typename id ... on Clinic { name address { lines } } ... on Node { again: id } ... on Provider {
+        name slots(clinicId: $clinic, visitTypeId: $type, from: $from, to: $to, first: $first) { id startsAt provider { id } } } }
+}
 """
 WRONG = [
     "query ($clinic: ID!, $type: ID!) { providers(first: 3) { edges { node { id slots(clinicId: $clinic, "
@@ -117,8 +136,55 @@ async def test_both_ways_fail_the_same(built: Product, variables: dict[str, Any]
     assert errors
 
 
+@pytest.mark.parametrize(
+    "given", [{}, {"with": False}, {"without": True}, {"count": 1}, {"count": None}, {"after": "no"}]
+)
+async def test_a_plan_serves_other_variables_too(built: Product, variables: dict[str, Any], given: Any) -> None:
+    """The same text each time: what a plan was made for once must not be answered where variables differ."""
+    known = {"clinic": variables["clinic"], "with": True}
+    failed = bool(given.keys() & {"after"}) or given == {"count": None}
+    for one in (known, known | given, known):
+        short = await _answer(root.schema, built, ANONYMOUS, MERGED, one)
+        assert short == await _answer(STOCK, built, ANONYMOUS, MERGED, one)
+        assert bool(short[1]) == (failed and one != known)
+
+
+@pytest.mark.parametrize("which", range(6))
+async def test_things_of_any_kind_are_planned_by_their_class(
+    built: Product, variables: dict[str, Any], which: int
+) -> None:
+    asked = {name: one for name, one in variables.items() if name not in ("with", "ids")}
+    asked["id"] = [*variables["ids"], variables["type"]][which]
+    for given in (asked, asked | {"first": 1}, asked | {"first": 0}, asked | {"type": variables["clinic"]}):
+        short = await _answer(root.schema, built, STAFF, ANYTHING, given)
+        assert short == await _answer(STOCK, built, STAFF, ANYTHING, given)
+
+
+async def test_an_error_in_the_middle_leaves_the_rest(built: Product, variables: dict[str, Any]) -> None:
+    """Null where it may be, beside what was found; the list around a null that may not be goes with it."""
+    text = PROVIDERS.replace(
+        "nextSlot(clinicId: $clinic, visitTypeId: $type)", 'nextSlot(clinicId: "x", visitTypeId: $type)'
+    )
+    text = text.replace("again: slots(clinicId: $clinic", 'again: slots(clinicId: "y"')
+    (data, errors) = await _same(built, ANONYMOUS, text, variables)
+    assert len(errors) > 1
+    nodes = [edge["node"] for edge in data["providers"]["edges"]]
+    assert all(node["again"] is None and node["nextSlot"] is None and node["slots"] is not None for node in nodes)
+
+
+async def test_the_second_asking_makes_no_plan_and_looks_at_no_single_field(
+    built: Product, variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"clinic": variables["clinic"], "with": True}
+    first = await _answer(root.schema, built, ANONYMOUS, MERGED, given)
+    monkeypatch.setattr(Planner, "plan", None)
+    monkeypatch.setattr(BreadthFirstExecutor, "execute_field", None, raising=False)
+    assert await _answer(root.schema, built, ANONYMOUS, MERGED, given | {"count": 2}) == first
+
+
 def test_every_resolver_for_many_has_one_for_one() -> None:
     for kind, field in MANY:
         assert field in root.schema._schema.type_map[kind].fields, f"{kind}.{field}"
-        asked = f"{field} {{" in PROVIDERS + VISITS or f"{field}(" in PROVIDERS + VISITS
+        texts = PROVIDERS + VISITS + MERGED + ANYTHING + CLINICS
+        asked = f"{field} {{" in texts or f"{field}(" in texts
         assert asked, f"{kind}.{field} is compared by no document here"
