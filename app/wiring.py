@@ -99,9 +99,7 @@ def _limits(settings: Settings, addresses: Addresses, redis: Any) -> AddressLimi
     return AddressLimits(Rates(rate, burst), shared, settings.limit_sockets, at_once=max(1, burst // 50))
 
 
-def _built(
-    settings: Settings, database: Database, redis: Any, relay: Relay, limits: AddressLimits | None
-) -> Product:
+def _built(settings: Settings, database: Database, redis: Any, relay: Relay, limits: AddressLimits | None) -> Product:
     known, recent = KnownSchedules(), RecentWrites()
     cache = CalendarCache(redis) if redis is not None and settings.cache else None
     lock = None
