@@ -35,6 +35,6 @@ async def origins(reader: Reader, clinic_keys: Sequence[int]) -> dict[int, list[
     return {row["clinic_id"]: row["origins"] for row in await reader.fetch(ORIGINS_OF_CLINICS, clinic_keys)}
 
 
-async def replace(tx: Connection, clinic_key: int, some: Sequence[str], at: datetime, payload: dict[str, str]) -> None:
+async def replace(tx: Connection, clinic_key: int, some: Sequence[str], at: datetime, payload: dict[str, bool]) -> None:
     """The whole set, and one event for the clinic, by which other processes hear of it. The caller holds the clinic's lock."""
     await tx.execute(REPLACE_ORIGINS, clinic_key, some, at, payload)
