@@ -11,6 +11,10 @@ class Clock:
         self._monotonic = monotonic
         self._heard: tuple[datetime, float] | None = None
 
+    @property
+    def known(self) -> bool:
+        return self._heard is not None
+
     def hear(self, at: datetime) -> None:
         self._heard = (at, self._monotonic())
 

@@ -262,7 +262,7 @@ class Hub:
 
     async def know(self, stream: ClinicStream) -> None:
         """Asks the database where nothing was heard yet."""
-        if self.epoch is None or stream.head is None:
+        if self.epoch is None or stream.head is None or not self.clock.known:
             self.learn(await self.reading.heads([stream.clinic_key]))
 
     def learn(self, heads: Heads) -> None:
@@ -270,7 +270,10 @@ class Hub:
         if self._pulse is None:
             self.clock.hear(heads.now)
         for clinic_key, seq in heads.seqs.items():
-            self.stream(clinic_key).learn(seq)
+            stream = self.stream(clinic_key)
+            if stream.brought < seq:
+                self._calendars.drop(clinic_key)  # What they lack may still be on its way; the database has it.
+            stream.learn(seq)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -218,7 +218,7 @@ class Watched:
             view = await self._fresh_view()
             if self._reset is None and not self._pending and self.stream.head is not None:
                 view.seq = max(view.seq, self.stream.head)
-            self._stand(view.seq, view.epoch)
+            self._begin_at(view)
         elif self._pending or self._reset:
             delay = self._sent_at + self._pace.frame_seconds - self._pace.monotonic()
             if delay > 0:
@@ -250,7 +250,7 @@ class Watched:
         view = await self._fresh_view()
         reason, self._reset = self._reset, None
         assert reason is not None
-        self._stand(view.seq, view.epoch)
+        self._begin_at(view)
         self._send(self._snapshot(view, reason))
 
     async def _admit(self) -> None:
@@ -364,6 +364,10 @@ class Watched:
                 self.members.discard(member)
                 if member.overflowed(self._sent_at, self._pace.slow_seconds):
                     self._joining.append(Joining(member, SnapshotReason.SLOW_CONSUMER))
+
+    def _begin_at(self, view: View) -> None:
+        self._stand(view.seq, view.epoch)
+        self._pending = [event for event in self._pending if event.seq > view.seq]
 
     def _stand(self, seq: int, epoch: str | None = None) -> None:
         assert self._covers is not None

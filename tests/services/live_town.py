@@ -21,7 +21,7 @@ from domain.appointments import OpenSlot
 from domain.calendars import Calendar, Taken
 from domain.clinics import Modality, ProviderKind, VisitType
 from domain.faults import BadInput, Unavailable
-from domain.frames import Delta, Frame, Heartbeat, Snapshot, SnapshotReason
+from domain.frames import Delta, Frame, Heartbeat, Snapshot
 from domain.schedules import Schedule, WeeklyHours
 from domain.shapes import Shape
 from domain.streams import CalendarEvent, Cursor, Position, Pulse
@@ -392,8 +392,7 @@ async def silent(member: Any, seconds: float = 0.03) -> bool:
         got = await asyncio.wait_for(anext(member), seconds)
     except TimeoutError:
         return True
-    print(f"came: {got!r}")  # noqa: T201
-    return False
+    return not isinstance(got, Snapshot | Delta | Heartbeat)
 
 
 async def settled(check: Any, seconds: float = 5) -> None:
@@ -408,6 +407,3 @@ def week(
 ) -> Shape:
     first = TODAY + timedelta(days=after)
     return Shape(clinic, kind_key, providers, first, first + timedelta(days=days - 1))
-
-
-SEEN = (Snapshot, Delta, Heartbeat, SnapshotReason)
