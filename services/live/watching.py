@@ -288,6 +288,8 @@ class Watched:
     async def _resume(self, cursor: Cursor, after: str) -> Delta | Heartbeat | SnapshotReason:
         """What lies between as one delta, a heartbeat where nothing does, or why it can't be had (rule 25)."""
         facts, covers = self._facts, self._covers
+        if cursor.epoch != self._epoch:
+            return SnapshotReason.EPOCH_CHANGED
         if facts is None or covers is None or cursor.covers != covers.toordinal():
             return SnapshotReason.INVALIDATED
         since = self.stream.since(cursor.seq)
