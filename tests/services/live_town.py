@@ -272,8 +272,9 @@ class TownReading(Reading):
             raise Unavailable("down")
         if self.gate is not None:
             await self.gate.wait()
-        for _ in range(self._chance.randrange(3) if self._chance else 0):
-            await asyncio.sleep(0)
+        if self._chance is not None:
+            for _ in range(self._chance.randrange(3)):
+                await asyncio.sleep(0.003 if self._chance.random() < 0.05 else 0)
 
     async def heads(self, clinic_keys: Sequence[int]) -> Heads:
         self.asked.append("heads")
