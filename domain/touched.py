@@ -12,6 +12,7 @@ from domain.streams import CalendarEvent, Span
 
 _TICK_SECONDS: Final = TICK_MINUTES * 60
 _DAY_SECONDS: Final = 86_400
+ALL_TIME: Final = (-(1 << 62), 1 << 62)
 
 
 def spans(event: CalendarEvent) -> Iterable[Span]:
@@ -42,6 +43,14 @@ def reach(zone: ZoneInfo, first: date, last: date) -> Span:
     """
     begin = zones.instant(zone, first, 0) * 60 - _DAY_SECONDS
     return begin, zones.instant(zone, last, zones.MINUTES_A_DAY) * 60 + _DAY_SECONDS
+
+
+def extent(event: CalendarEvent) -> Span:
+    """From the first to the last that may be touched; everything where the event does not say what changed."""
+    if event.invalidated or event.provider_key is None:
+        return ALL_TIME
+    some = list(spans(event))
+    return (min(start for start, _ in some), max(end for _, end in some)) if some else (0, 0)
 
 
 def within(event: CalendarEvent, begin: int, end: int) -> bool:

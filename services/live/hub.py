@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from adapters.postgres.stream_heads import Heads
-from domain import streams
+from domain import streams, touched
 from domain.faults import Unavailable
 from domain.frames import SnapshotReason
 from domain.shapes import Shape
@@ -98,12 +98,16 @@ class Hub:
             self._calendars.drop(event.clinic_key)
         self._calendars.apply(event)
         watched = self._watched.get(event.clinic_key)
-        if watched:
+        if not watched:
+            return
+        if heard is Heard.GAP:
             for one in watched.values():
-                if heard is Heard.GAP:
-                    one.start_over(SnapshotReason.GAP)
-                else:
-                    one.touch(event)
+                one.start_over(SnapshotReason.GAP)
+            return
+        begin, end = touched.extent(event)
+        for one in watched.values():
+            if begin < one.until and one.since < end:
+                one.touch(event)
 
     def _of_this_epoch(self, epoch: str) -> bool:
         if epoch != self.epoch:

@@ -26,5 +26,4 @@ class Pace:
     pending: int = 512  # events of a shape that waits for the database
     shapes: int = 4000
     waiting: int = 2000  # queries that wait for a stream
-    reads: int = 8  # at once
     monotonic: Callable[[], float] = monotonic

@@ -18,6 +18,7 @@ from domain.faults import Unavailable
 from domain.frames import Delta, Frame, Heartbeat, Snapshot, SnapshotReason
 from domain.shapes import Shape
 from domain.streams import CalendarEvent, Cursor
+from domain.touched import ALL_TIME
 from services.live import reading
 from services.live.clock import Clock
 from services.live.member import Member
@@ -26,7 +27,6 @@ from services.live.reading import Change, Content, Facts, Reading
 from services.live.snapshots import Snapshots
 from services.live.stream import ClinicStream
 
-ALL_TIME: Final = (-(1 << 62), 1 << 62)
 MIDNIGHT_SECONDS: Final = 1.0  # This process's clock may stand a little before the one that decides.
 RESUMED_MAX: Final = 256
 _STRENGTH: Final = (SnapshotReason.INVALIDATED, SnapshotReason.GAP, SnapshotReason.EPOCH_CHANGED)
@@ -68,7 +68,9 @@ class View:
 
 
 class Watched:
-    """`covers` is the last date that the chain shows, `through` the last that fits; both stay until a snapshot for everybody."""
+    """What lies outside of `since` and `until` (UTC seconds) can't touch it. `covers` is the last date that the chain shows,
+    `through` the last that fits; both stay until a snapshot for everybody.
+    """
 
     def __init__(self, shape: Shape, stream: ClinicStream, host: Host) -> None:
         self.shape = shape
@@ -83,7 +85,7 @@ class Watched:
         self._generation = 0
         self._facts: Facts | None = None
         self._facts_lock = asyncio.Lock()
-        self._span = ALL_TIME
+        self.since, self.until = ALL_TIME
         self._covers: date | None = None
         self._through = shape.last
         self._midnight: float | None = None
@@ -122,7 +124,7 @@ class Watched:
             return True
         if self._facts is not None and provider_key not in self._facts.provider_keys:
             return False
-        return touched.within(event, *self._span)
+        return touched.within(event, self.since, self.until)
 
     def touch(self, event: CalendarEvent) -> None:
         if not self.concerns(event):
@@ -138,7 +140,8 @@ class Watched:
     def start_over(self, reason: SnapshotReason) -> None:
         """One snapshot for everybody who watches; facts are read again."""
         self._generation += 1
-        self._facts, self._span, self._covers, self._midnight = None, ALL_TIME, None, None
+        self._facts, self._covers, self._midnight = None, None, None
+        self.since, self.until = ALL_TIME
         self._forget_views()
         self._pending.clear()
         if not self.idle:
@@ -179,7 +182,7 @@ class Watched:
                 facts = await self._host.reading.facts(self.shape)
                 if generation == self._generation:
                     self._facts = facts
-                    self._span = touched.reach(facts.zone, self.shape.first, self.shape.last)
+                    self.since, self.until = touched.reach(facts.zone, self.shape.first, self.shape.last)
                     self._zone, self._zone_name = facts.zone, facts.zone_name
             return self._facts
 

@@ -258,20 +258,20 @@ class TownReading(Reading):
         self.times = times
         self.asked: list[str] = []
         self.down = False
-        self.gate: asyncio.Event | None = None
+        self.gate: asyncio.Event | None = None  # what was read is held back until it is set
         self._chance = chance
 
     @asynccontextmanager
     async def _primary(self) -> AsyncIterator[Any]:
         await self._io()
         yield None
+        if self.gate is not None:
+            await self.gate.wait()
         await self._io()
 
     async def _io(self) -> None:
         if self.down:
             raise Unavailable("down")
-        if self.gate is not None:
-            await self.gate.wait()
         if self._chance is not None:
             for _ in range(self._chance.randrange(3)):
                 await asyncio.sleep(0.003 if self._chance.random() < 0.05 else 0)

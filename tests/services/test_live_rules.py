@@ -11,7 +11,7 @@ from domain import streams
 from domain.calendars import Taken
 from domain.faults import BadInput, Unavailable
 from domain.frames import Delta, Heartbeat, Snapshot, SnapshotReason
-from domain.streams import Cursor, Resumed
+from domain.streams import CalendarEvent, Cursor, Resumed
 from services.live.member import TooSlow
 from tests.services.live_town import TODAY, Server, Town, View, frame, kind, settled, silent, truth, week
 
@@ -636,3 +636,79 @@ async def test_a_hold_closes_a_time_and_its_end_opens_it(town: Town) -> None:
     both = await frame(member)
     assert [one.id for one in both.opened] == held.removed
     assert len(both.removed) == 1
+
+
+async def test_what_changed_while_nobody_watched_is_in_the_next_snapshot(town: Town) -> None:
+    server = Server.on(town, **FAST)
+    member = await server.live.availability(week(), None)
+    before = await frame(member)
+    member.close()
+    await settled(lambda: server.hub.counts()["tasks"] == 0)
+    server.hear(*town.take(1, DAY, in_new_york(9))[1])
+    assert server.reading.asked.count("changed") == 0
+    after = await frame(await server.live.availability(week(), None))
+    assert len(after.slots) == len(before.slots) - 1
+
+
+async def test_what_changes_while_it_is_read_is_not_missed(town: Town) -> None:
+    server = Server.on(town, process=True, **FAST)
+    members = [await server.live.availability(week(), None) for _ in range(2)]
+    views = [View(), View()]
+    for view, member in zip(views, members, strict=True):
+        view.apply(await frame(member))
+
+    async def held(*events: CalendarEvent, asked: str) -> None:
+        count = server.reading.asked.count(asked)
+        server.reading.gate = asyncio.Event()
+        server.hear(*events)
+        await settled(lambda: server.reading.asked.count(asked) > count)
+        await asyncio.sleep(0.005)
+
+    def release() -> None:
+        assert server.reading.gate is not None
+        server.reading.gate.set()
+
+    async def equal() -> None:
+        wanted = {one.id: 1 for one in (await truth(town, week())).slots}
+        for view, member in zip(views, members, strict=True):
+            while view.shown(town.now) != wanted:
+                view.apply(await frame(member))
+
+    await held(*town.hours(1, 1, 600, 900), asked="everything")
+    server.hear(*town.hours(1, 1, 660, 960), *town.take(2, DAY, in_new_york(9))[1])
+    release()
+    await equal()
+    _, events = town.take(1, DAY, in_new_york(12))
+    await held(*events, asked="changed")
+    server.hear(*town.give(1, max(town.providers[1].taken)), *town.take(2, DAY, in_new_york(10))[1])
+    cursor_then = streams.read(views[0].cursor)
+    release()
+    views[0].apply(await frame(members[0]))
+    cursor_now = streams.read(views[0].cursor)
+    assert isinstance(cursor_then, Cursor)
+    assert isinstance(cursor_now, Cursor)
+    assert cursor_now.seq == cursor_then.seq + 1  # what came meanwhile is in the next frame
+    await equal()
+    await held(*town.take(1, DAY, in_new_york(13))[1], asked="changed")
+    town.restore()
+    server.hear(town.pulse())
+    release()
+    await equal()
+
+
+async def test_who_resumes_while_the_epoch_changes_gets_a_snapshot(town: Town) -> None:
+    server = Server.on(town, process=True, **FAST)
+    member = await server.live.availability(week(), None)
+    cursor = (await frame(member)).cursor
+    member.close()
+    server.hear(*town.take(1, DAY, in_new_york(9))[1])
+    server.reading.gate = asyncio.Event()
+    again = await server.live.availability(week(), cursor)
+    waiting = asyncio.create_task(frame(again))
+    await settled(lambda: "changed" in server.reading.asked or server.reading.asked.count("everything") > 1)
+    town.restore()
+    server.hear(town.pulse())
+    server.reading.gate.set()
+    first = await waiting
+    assert isinstance(first, Snapshot)
+    assert first.reason is SnapshotReason.EPOCH_CHANGED
