@@ -42,14 +42,19 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a clinic's stream: after the event with that number. 0 is its beginning."""
+    """A place in a clinic's stream: after the event with that number. 0 is its beginning.
+
+    `covers`: the last date (its ordinal) whose times the view shows, 0 where that is not said: a view that ends at another date,
+    since a new day came or it was cut elsewhere, can't be carried on by changes alone.
+    """
 
     epoch: str
     clinic_key: int
     seq: int
+    covers: int = 0
 
     def __str__(self) -> str:
-        return _opaque(f"2|{self.epoch}|{self.clinic_key}|{self.seq}")
+        return _opaque(f"2|{self.epoch}|{self.clinic_key}|{self.seq}|{self.covers}")
 
 
 def position(cursor: str) -> Position | None:
@@ -68,7 +73,7 @@ def read(cursor: str) -> Position | Cursor | None:
         return None
     if kind == "1" and len(values) == 3:
         return Position(epoch, *values)
-    if kind == "2" and len(values) == 2:
+    if kind == "2" and len(values) == 3:
         return Cursor(epoch, *values)
     return None
 

@@ -1,16 +1,12 @@
-"""The open times of a clinic at one moment, with the cursor of that moment: what a live calendar starts with."""
+"""The open times of a clinic at one moment, with the cursor of that moment, read from the database as one."""
 
-from datetime import date, timedelta
-
-from adapters.postgres import calendars, changes, clinics
-from adapters.postgres.database import Database, Reader, answering
+from adapters.postgres import stream_heads
+from adapters.postgres.database import Database, answering
 from adapters.postgres.open_times import OpenTimes
-from domain import slots
-from domain.appointments import OpenSlot, Slot
-from domain.clinics import VisitType
-from domain.faults import BadInput
 from domain.frames import Snapshot
-from domain.shapes import TIMES_MAX, Shape
+from domain.shapes import Shape
+from domain.streams import Cursor
+from services.live import reading
 
 
 class Snapshots:
@@ -23,39 +19,10 @@ class Snapshots:
     async def read(self, shape: Shape, *, primary: bool) -> Snapshot:
         """Calendar and cursor of one moment. Raises BadInput for ids that name nothing."""
         async with answering(), self._database.snapshot(primary=primary) as tx:
-            clinic = (await clinics.clinics(tx, [shape.clinic_key])).get(shape.clinic_key)
-            if clinic is None:
-                raise BadInput("filter.clinicId", "There is no such clinic.")
-            kind = (await clinics.visit_types(tx, [shape.visit_type_key])).get(shape.visit_type_key)
-            if kind is None:
-                raise BadInput("filter.visitTypeId", "There is no such visit type.")
-            among = await _among(tx, shape)
-            keys = [
-                (one, clinic.key, kind.key)
-                for one in await calendars.offering_providers(tx, clinic.key, kind.key, among)
-            ]
-            position, now = await changes.newest(tx, clinic.key)
-            times = await self._open_times.free(tx, keys, shape.first, shape.last, binding=True, limit=TIMES_MAX + 1)
-        found = sorted((slot for some in times.values() for slot in some), key=lambda one: (one.starts_at, one.id))
-        through, shown = _whole_days(found, shape.first, shape.last)
-        return Snapshot(str(position), now.astimezone(clinic.zone), clinic.time_zone, through, _open(shown, kind))
-
-
-async def _among(tx: Reader, shape: Shape) -> list[int] | None:
-    if shape.provider_keys is None:
-        return None
-    if len(await clinics.providers(tx, shape.provider_keys)) < len(shape.provider_keys):
-        raise BadInput("filter.providerIds", "There is no such provider.")
-    return list(shape.provider_keys)
-
-
-def _whole_days(found: list[Slot], first: date, last: date) -> tuple[date, list[Slot]]:
-    if len(found) <= TIMES_MAX:
-        return last, found
-    cut = found[TIMES_MAX].local_date
-    through = max(first, cut - timedelta(days=1))
-    return through, [slot for slot in found if slot.local_date <= through]
-
-
-def _open(found: list[Slot], kind: VisitType) -> list[OpenSlot]:
-    return [slots.as_open(slot, kind) for slot in found]
+            about = await reading.facts(tx, shape)
+            heads = await stream_heads.heads(tx, [shape.clinic_key])
+            keys = [(one, shape.clinic_key, shape.visit_type_key) for one in sorted(about.provider_keys)]
+            found = await reading.content(tx, self._open_times, keys, shape.first, shape.last, about.visit_type)
+        until = reading.covers(shape, about, found.through, heads.now)
+        cursor = Cursor(heads.epoch, shape.clinic_key, heads.seqs[shape.clinic_key], until.toordinal())
+        return Snapshot(str(cursor), heads.now.astimezone(about.zone), about.zone_name, found.through, found.slots)

@@ -1,0 +1,111 @@
+"""A clinic's stream as this process follows it: how far it is, and its last two minutes."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+
+from domain.streams import CalendarEvent
+from services.live.pace import Pace
+
+
+class Heard(Enum):
+    NEXT = auto()
+    AGAIN = auto()
+    GAP = auto()
+
+
+class ClinicStream:
+    """`head`: the newest number known, by the log or the database; None where neither was asked. `heard`: by the log alone.
+
+    `point`: where the newest event heard stands among the outbox rows (rule 27).
+    """
+
+    __slots__ = ("_moved", "_pace", "_ring", "clinic_key", "head", "heard", "point")
+
+    def __init__(self, clinic_key: int, pace: Pace) -> None:
+        self.clinic_key = clinic_key
+        self.head: int | None = None
+        self.heard: int | None = None
+        self.point: tuple[int, int] | None = None
+        self._pace = pace
+        self._ring: deque[tuple[float, CalendarEvent]] = deque(maxlen=pace.resume_events)
+        self._moved: asyncio.Future[None] | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Nothing that the database has numbered is still on its way here."""
+        return self.head is not None and (self.heard is None or self.heard >= self.head)
+
+    @property
+    def brought(self) -> int:
+        """How far the log came; where it said nothing yet, how far the database was when it was asked."""
+        return (self.head or 0) if self.heard is None else self.heard
+
+    def learn(self, head: int) -> None:
+        """What the database says; what it numbered may still be on its way through the log."""
+        self.head = head if self.head is None else max(head, self.head)
+
+    def hear(self, event: CalendarEvent) -> Heard:
+        """After a gap the stream stands at the event, and nothing before it can be resumed."""
+        if self.heard is None:
+            # The first one: it may be older than what the database said, and is in order as long as it leaves nothing out.
+            gap = self.head is not None and event.seq > self.head + 1
+        elif event.seq <= self.heard:
+            return Heard.AGAIN
+        else:
+            gap = event.seq > self.heard + 1
+        if gap:
+            self._ring.clear()
+        self._ring.append((self._pace.monotonic(), event))
+        self.heard = event.seq
+        self.head = event.seq if self.head is None else max(self.head, event.seq)
+        self.point = (event.xid, event.outbox_id)
+        self.wake()
+        return Heard.GAP if gap else Heard.NEXT
+
+    def lose(self, head: int) -> None:
+        """The log did not bring what the database has: go on from there."""
+        self._ring.clear()
+        self.heard = head
+        self.learn(head)
+        self.wake()
+
+    def forget(self) -> None:
+        """Another epoch: numbers begin anew."""
+        self._ring.clear()
+        self.head = self.heard = self.point = None
+        self.wake()
+
+    def since(self, seq: int) -> list[CalendarEvent] | None:
+        """All events after that number, or None where some are no longer here."""
+        if self.head is not None and seq >= self.head:
+            return []
+        self.trim()
+        if not self._ring or not self.settled or self._ring[0][1].seq > seq + 1:
+            return None
+        return [event for _, event in self._ring if event.seq > seq]
+
+    def trim(self) -> None:
+        oldest = self._pace.monotonic() - self._pace.resume_seconds
+        while self._ring and self._ring[0][0] < oldest:
+            self._ring.popleft()
+
+    def wake(self) -> None:
+        if self._moved is not None:
+            self._moved.set_result(None)
+            self._moved = None
+
+    async def reached(self, wanted: Callable[[], bool]) -> bool:
+        """Waits until it holds, as long as rule 26 says. Whether it does."""
+        if wanted():
+            return True
+        try:
+            async with asyncio.timeout(self._pace.patience_seconds):
+                while not wanted():
+                    if self._moved is None:
+                        self._moved = asyncio.get_running_loop().create_future()
+                    await asyncio.shield(self._moved)
+        except TimeoutError:
+            return False
+        return True
