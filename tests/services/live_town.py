@@ -188,9 +188,9 @@ class Primary(OpenTimes):
         base, end = availability.window(zone, first, last)
         offering = Offering(
             provider_key, clinic, ProviderKind.PERSON, zone, self.town.kinds[kind_key], one.version, schedule.version, True,
-            self.town.now, self.town.epoch,
+            self.town.epoch,
         )  # fmt: skip
-        return Looked(offering, schedule, self._calendar(one, base - 2016, end + 2016))
+        return Looked(offering, schedule, self._calendar(one, base - 2016, end + 2016), self.town.now)
 
     def _calendar(self, one: Provider, base: int, end: int) -> Calendar:
         return one.calendar(base, end)
