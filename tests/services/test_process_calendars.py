@@ -11,7 +11,7 @@ from adapters.postgres.open_times import Looked
 from domain import zones
 from domain.calendars import CHUNK_TICKS, whole
 from domain.clinics import Modality, Provider, ProviderKind, VisitType
-from domain.streams import CalendarEvent, Position, Pulse
+from domain.streams import CalendarEvent, Cursor, Pulse
 from services.live import calendars as kept
 from services.live.calendars import ProcessCalendars
 from services.live.catalog import ProcessCatalog
@@ -273,7 +273,7 @@ def test_one_old_pulse_is_no_sign_of_life(here: Here) -> None:
 
 
 def test_a_quiet_clinics_place_counts_once_all_before_was_heard(here: Here) -> None:
-    place = Position(EPOCH, 3, 10, 10)
+    place = Cursor(EPOCH, 3, 10)
     here.kept.learn_point(place, NOW)
     here.pulse()
     assert here.kept.point(3) is None
@@ -284,7 +284,7 @@ def test_a_quiet_clinics_place_counts_once_all_before_was_heard(here: Here) -> N
     here.pulse()
     assert here.kept.point(3) == place
     here.kept.apply(told(1))
-    assert here.kept.point(3) == Position(EPOCH, 3, 1, 1)
+    assert here.kept.point(3) == Cursor(EPOCH, 3, 1)
 
 
 def provider(key: int, clinics: tuple[int, ...], types: tuple[int, ...]) -> Provider:
