@@ -1,6 +1,7 @@
 """Calendars: cut into chunks, joined again, sent through a cache that may hold anything."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,7 +123,7 @@ def test_a_history_applied_change_by_change_is_the_calendar_of_its_end(
             closed = [(start // TICK * TICK, -(-end // TICK) * TICK, until) for start, end, until in closed]
             history.live = [(a // TICK * TICK, -(-b // TICK) * TICK, until) for a, b, until in history.live]
             live = sorted(history.live)
-            if any(one[1] > other[0] for one, other in zip(live, live[1:], strict=False)):
+            if any(one[1] > other[0] for one, other in pairwise(live)):
                 return  # Rounded into one another: such a calendar can't be.
         changed = applied(calendar, ticks, version, opened, closed)
         expected = _whole(version, numbers, history.live)
