@@ -24,7 +24,7 @@ from benchmarks.reference import filling
 from domain.ids import PATIENT, node
 
 START_SECONDS = 60.0
-PULSES_SECONDS = 2.5  # until the streams have told of another epoch, and are believed again
+PULSES_SECONDS = 3.0  # until the streams have told of another epoch, and are believed again
 PAGE = 20
 
 SLOTS = (

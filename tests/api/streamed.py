@@ -1,5 +1,6 @@
 """The streams by hand: outbox rows become events of a product in this process when a test says so."""
 
+import asyncio
 from collections import defaultdict
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import asyncpg
 
 from app.wiring import Product
 from domain.streams import CalendarEvent, Pulse
+from services.live.trust import PACE_SECONDS
 
 ROWS = """
 SELECT o.*, o.xid::text::bigint AS at_xid, coalesce(p.provider_id, o.resource_id) AS provider_id, p.id AS opening_id
@@ -27,6 +29,12 @@ class Streamed:
     async def begin(self) -> None:
         """From here on."""
         self._seen = await self._pool.fetchval("SELECT coalesce(max(id), 0) FROM outbox")
+        await self.steady()
+
+    async def steady(self) -> None:
+        """Two pulses at their pace: from here on the streams are believed."""
+        await self.pulse()
+        await asyncio.sleep(PACE_SECONDS + 0.1)
         await self.pulse()
 
     async def pulse(self, horizon_age: float = 0.0, later: timedelta = timedelta()) -> None:

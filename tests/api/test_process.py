@@ -176,7 +176,7 @@ async def test_after_a_restore_everything_is_read_again(case: Case) -> None:
             AND starts_at < now() + interval '32 days' AND ends_at > now() + interval '31 days') RETURNING id""",
         case.town.east.provider,
     )  # fmt: skip
-    await case.streamed.pulse()
+    await case.streamed.steady()
     await case.right(alone=False)
     await case.warm()
     await case.right(alone=True)

@@ -29,14 +29,19 @@ class Here:
     """Everything that one process keeps."""
 
     def __init__(self) -> None:
-        self.seconds = 1000.0
+        self.seconds = 999.0
         self.trust = Trust(lambda: self.seconds)
         self.catalog = ProcessCatalog(self.trust)
         self.kept = ProcessCalendars(cast(Reader, None), self.trust, self.catalog)
         self.pulse()
+        self.next_pulse()
 
     def pulse(self, *, age: float = 0.0, shift: float = 0.0, epoch: str = EPOCH) -> None:
         self.kept.heard(Pulse(epoch, NOW + timedelta(seconds=self.seconds - 1000 + shift), age))
+
+    def next_pulse(self, **more: Any) -> None:
+        self.seconds += 1
+        self.pulse(**more)
 
     def read(self, version: int, triple: tuple[int, int, int] = TRIPLE, numbers: range = NUMBERS) -> Looked:
         offering = Offering(
@@ -121,6 +126,7 @@ def test_a_read_that_raced_with_more_than_times_is_not_kept(here: Here, what: st
         case _:
             here.kept.apply(told(1, epoch="two", clinic=9))
             here.pulse()
+            here.next_pulse()
     here.learn(4, ticket)
     here.kept.learn(ticket, [(5, 3, 8)], NUMBERS, [])
     assert here.kept.peek([TRIPLE, (5, 3, 8)], NUMBERS) == {}
@@ -215,6 +221,9 @@ def test_nothing_counts_without_a_pulse_and_all_of_it_again_with_one(here: Here)
 def test_a_pulse_of_another_epoch_ends_everything(here: Here) -> None:
     here.learn(4)
     here.pulse(epoch="two")
+    assert here.trust.now() is None
+    here.next_pulse(epoch="two")
+    assert here.trust.now() is not None
     assert here.version() is None
     here.learn(4)  # Read from the database of before.
     assert here.version() is None
@@ -234,19 +243,33 @@ def test_the_clock_goes_on_between_pulses_and_never_back(here: Here) -> None:
 def test_a_clock_that_was_set_shows_with_the_next_pulse(here: Here) -> None:
     here.pulse(shift=3600)
     assert here.trust.now() == NOW + timedelta(hours=1)
-    here.seconds += 1
-    here.pulse()
+    here.next_pulse()
     assert here.trust.now() is None  # Late or set back? Nobody knows yet, so others are asked.
-    here.seconds += 1
-    here.pulse()
+    here.next_pulse()
     assert here.trust.now() == NOW + timedelta(seconds=2)
 
 
-def test_pulses_of_a_backlog_are_not_believed(here: Here) -> None:
+@pytest.mark.parametrize("fresh", [True, False])
+def test_pulses_of_a_backlog_are_not_believed(here: Here, fresh: bool) -> None:
+    here.seconds += 60
+    trust = Trust(lambda: here.seconds) if fresh else here.trust
+    at = NOW + timedelta(seconds=here.seconds - 1000)
+    for late in range(60, -1, -1):
+        trust.heard(Pulse(EPOCH, at - timedelta(seconds=late), 0.0))
+        here.seconds += 0.01
+        assert trust.now() is None
+    here.seconds += 1 - 0.01
+    trust.heard(Pulse(EPOCH, at + timedelta(seconds=1), 0.0))
+    assert trust.now() is not None
+
+
+def test_one_old_pulse_is_no_sign_of_life(here: Here) -> None:
+    trust = Trust(lambda: here.seconds)
+    trust.heard(Pulse(EPOCH, NOW - timedelta(hours=1), 0.0))
+    assert trust.now() is None
     here.seconds += 10
-    for second in range(1, 10):
-        here.pulse(shift=second - 10)
-        assert (here.trust.now() is None) == (second < 9)
+    trust.heard(Pulse(EPOCH, NOW + timedelta(seconds=10), 0.0))
+    assert trust.now() is None
 
 
 def test_a_quiet_clinics_place_counts_once_all_before_was_heard(here: Here) -> None:
