@@ -1,7 +1,7 @@
 """Ids and tokens that make GraphiQL's example tabs and the README work as they are. In development only."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -37,11 +37,11 @@ async def found(product: Product) -> dict[str, Any]:
         "admin": development_token(product.settings, role="admin"),
     }
     body: dict[str, Any] = {"patientId": patient_id, "tokens": tokens}
-    offerings = await calendars.offerings(reader, await examples.candidates(reader))
-    for one in offerings.values():
-        slots = await _slots(product, one)
+    offerings = await calendars.offerings_now(reader, await examples.candidates(reader))
+    for one, now in offerings.values():
+        slots = await _slots(product, one, now)
         if len(slots) > 1:
-            today = zones.today(one.now, one.zone)
+            today = zones.today(now, one.zone)
             return {
                 **body,
                 "clinicId": ids.node(ids.CLINIC, one.clinic_key),
@@ -55,12 +55,12 @@ async def found(product: Product) -> dict[str, Any]:
     return body
 
 
-async def _slots(product: Product, one: Offering) -> list[Slot]:
+async def _slots(product: Product, one: Offering, now: datetime) -> list[Slot]:
     """Free times that a patient may book now and still change afterwards."""
-    today = zones.today(one.now, one.zone)
+    today = zones.today(now, one.zone)
     key = (one.provider_key, one.clinic_key, one.visit_type.key)
     times = await product.open_times.free(
         product.database.primary, [key], today, today + timedelta(days=6), binding=True, limit=SLOTS_LOOKED_AT
     )
-    soonest = one.now + timedelta(minutes=max(one.visit_type.cancel_until_minutes, 1440) + 60)
+    soonest = now + timedelta(minutes=max(one.visit_type.cancel_until_minutes, 1440) + 60)
     return [slot for slot in times[key] if slot.starts_at > soonest]

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
         le=1000,
         description="providers in one read from which Redis is asked; fewer come sooner without",
     )
+    process_calendars: bool = Field(
+        default=True,
+        description="keep calendars in the process while their stream is alive; answers are the same without",
+    )
     booking_lock: Literal["on", "off", "always"] = Field(
         default="on",
         description="Redis lock before a booking: where contended, always or never; all book right",

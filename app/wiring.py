@@ -14,6 +14,7 @@ from adapters.postgres import database as postgres
 from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.database import Database
 from adapters.postgres.open_times import OpenTimes
+from adapters.postgres.standing import Standing
 from adapters.redis import connection as redis_connection
 from adapters.redis.calendars import CalendarCache
 from adapters.redis.locks import SlotLocks
@@ -34,7 +35,10 @@ from services.booking import Booking, Desk
 from services.catalog import Catalog
 from services.changing import Changing
 from services.contention import Shield
+from services.live.calendars import ProcessCalendars
+from services.live.catalog import ProcessCatalog
 from services.live.snapshots import Snapshots
+from services.live.trust import Trust
 from services.origins import Origins
 from services.patients import Patients
 from services.relaying import Relay
@@ -51,6 +55,8 @@ class Product:
     tokens: Tokens
     calendars: list[CachedCalendars]
     open_times: OpenTimes
+    standing: Standing
+    process: ProcessCalendars
     snapshots: Snapshots
     recent: RecentWrites
     services: Services
@@ -60,7 +66,7 @@ class Product:
 
     def context(self, viewer: Viewer) -> Context:
         """For one operation: nothing in it outlives or is shared with another."""
-        loaders = Loaders(self.database, self.open_times, self.recent, viewer)
+        loaders = Loaders(self.database, self.open_times, self.recent, viewer, self.standing)
         pages = Pages(self.database, viewer, loaders)
         staff = StaffPages(self.database, viewer, loaders)
         return Context(viewer, loaders, pages, staff, self.snapshots, self.services)
@@ -108,17 +114,30 @@ def _built(settings: Settings, database: Database, redis: Any, relay: Relay, lim
     newer = CachedCalendars(cache, worth_from=settings.cache_from) if cache else None
     exact = CachedCalendars(cache, worth_from=settings.cache_from, exact=True) if cache else None
     straight = OpenTimes(known)
-    desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note)
+    trust = Trust()
+    memory = ProcessCatalog(trust)
+    process = ProcessCalendars(database.primary, trust, memory)
+    kept = settings.process_calendars
+    standing = Standing(database, memory if kept else None)
+    open_times = OpenTimes(known, newer, process if kept else None)
+    desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process)
     return Product(
         settings=settings,
         database=database,
         tokens=Tokens(settings),
         calendars=[newer, exact] if newer and exact else [],
-        open_times=OpenTimes(known, newer),
-        snapshots=Snapshots(database, OpenTimes(known, exact)),
+        open_times=open_times,
+        standing=standing,
+        process=process,
+        snapshots=Snapshots(database, OpenTimes(known, exact), (process, open_times, standing) if kept else None),
         recent=recent,
         services=Services(
-            Booking(desk), Changing(desk), Patients(database), Catalog(database), Schedules(database), Origins(database)
+            Booking(desk),
+            Changing(desk),
+            Patients(database),
+            Catalog(database, process),
+            Schedules(database, process),
+            Origins(database),
         ),
         sweeping=Sweeping(desk),
         relay=relay,

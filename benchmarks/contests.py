@@ -87,9 +87,11 @@ class Match:
         return self.rivals if round_ % 2 == 0 else reversed(self.rivals)
 
     async def forget(self) -> None:
-        """Empties Redis, so that what follows is asked for the first time."""
+        """Empties Redis and what processes keep, so that what follows is asked for the first time."""
         async with redis.asyncio.from_url(self.redis_url) as client:
             await client.flushall()
+        for rival in self.rivals:
+            await rival.forget()
 
 
 def day_requests(match: Match, rival: Rival, seed: object) -> list[bytes]:

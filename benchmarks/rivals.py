@@ -24,6 +24,7 @@ from benchmarks.reference import filling
 from domain.ids import PATIENT, node
 
 START_SECONDS = 60.0
+PULSES_SECONDS = 3.0  # until the streams have told of another epoch, and are believed again
 PAGE = 20
 
 SLOTS = (
@@ -175,6 +176,9 @@ class Rival:
                     found[number(edge["node"]["name"])] = slots
         return found
 
+    async def forget(self) -> None:
+        """Before a round: what the process keeps of earlier ones must not serve it."""
+
     async def booked(self) -> tuple[int, int]:
         """Live appointments, and distinct times among them: a double booking makes the second smaller."""
         connection = await asyncpg.connect(self.database_url)
@@ -259,6 +263,15 @@ class Product(Rival):
 
     def input(self, slot_id: str, patient: int, key: str) -> dict[str, Any]:
         return {"slotId": slot_id, "idempotencyKey": key}
+
+    async def forget(self) -> None:
+        """As after a restore: in another epoch nothing counts that was kept before."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            await connection.execute("update stream_epoch set epoch = gen_random_uuid()")
+        finally:
+            await connection.close()
+        await asyncio.sleep(PULSES_SECONDS)
 
 
 def number(name: str) -> int:

@@ -8,10 +8,11 @@ from typing import Any, Final, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from adapters.postgres import appointments, calendars, changes, clinics, holds, origins, patients, schedules
+from adapters.postgres import appointments, calendars, changes, holds, origins, patients, schedules
 from adapters.postgres.calendars import Pair, Triple
 from adapters.postgres.database import Database, Reader, answering
 from adapters.postgres.open_times import OpenTimes
+from adapters.postgres.standing import Standing
 from dataloaders.calendars import RecentWrites
 from dataloaders.slots import Asked, SlotReader
 from domain.access import Viewer
@@ -40,9 +41,17 @@ class Loaders:
     """Each loader is made when it is first asked. `audited` collects the patients whose data was read: the operation
     writes them down, and what was asked, before its answer leaves."""
 
-    def __init__(self, database: Database, open_times: OpenTimes, recent: RecentWrites, viewer: Viewer) -> None:
+    def __init__(
+        self,
+        database: Database,
+        open_times: OpenTimes,
+        recent: RecentWrites,
+        viewer: Viewer,
+        standing: Standing | None = None,
+    ) -> None:
         self._database = database
         self._viewer = viewer
+        self.standing = standing or Standing(database)
         self._primary = False
         self.audited: set[int] = set()
         self.operation = ""
@@ -50,19 +59,19 @@ class Loaders:
 
     @cached_property
     def clinic(self) -> DataLoader[int, Clinic | None]:
-        return self._by_key(clinics.clinics)
+        return self._by_key(self.standing.clinics)
 
     @cached_property
     def provider(self) -> DataLoader[int, Provider | None]:
-        return self._by_key(clinics.providers)
+        return self._by_key(self.standing.providers)
 
     @cached_property
     def visit_type(self) -> DataLoader[int, VisitType | None]:
-        return self._by_key(clinics.visit_types)
+        return self._by_key(self.standing.visit_types)
 
     @cached_property
     def visit_types_at(self) -> DataLoader[int, list[int] | None]:
-        return self._by_key(clinics.visit_types_at_clinics)
+        return self._by_key(self.standing.visit_types_at_clinics)
 
     @cached_property
     def events(self) -> DataLoader[int, list[AppointmentEvent] | None]:
@@ -125,6 +134,7 @@ class Loaders:
         for key in patients_in(outcome):
             self.read_patient(key)
         self._primary = self._slots.primary = True
+        self.standing = Standing(self._database)
         for loader in vars(self).values():
             if isinstance(loader, DataLoader):
                 loader.clear_all()
@@ -189,7 +199,7 @@ class Loaders:
                 members = [one for one in asked if (one.specialty, one.after, one.limit) == group]
                 specialty, after, limit = group
                 keys = [one.clinic_key for one in members]
-                found = await clinics.providers_at_clinics(self.reader, keys, specialty, None, None, after, limit)
+                found = await self.standing.providers_at_clinics(self.reader, keys, specialty, after, limit)
                 pages.update({one: found[one.clinic_key] for one in members})
         return [pages[one] for one in asked]
 

@@ -71,12 +71,24 @@ class Pages:
                     self._loaders.reader, specialty, language, name, (sort, key), limit
                 )
             else:
-                rows = (
-                    await clinics.providers_at_clinics(
-                        self._loaders.reader, [clinic_key], specialty, language, name, (sort, key), limit
-                    )
-                )[clinic_key]
+                rows = await self._at_clinic(clinic_key, specialty, language, name, (sort, key), limit)
         return self._provider_page(rows, first, after)
+
+    async def _at_clinic(
+        self,
+        clinic_key: int,
+        specialty: str | None,
+        language: str | None,
+        name: str | None,
+        after: tuple[str, int],
+        limit: int,
+    ) -> list[tuple[str, Provider]]:
+        reader = self._loaders.reader
+        if language is None and name is None:
+            found = await self._loaders.standing.providers_at_clinics(reader, [clinic_key], specialty, after, limit)
+        else:
+            found = await clinics.providers_at_clinics(reader, [clinic_key], specialty, language, name, after, limit)
+        return found[clinic_key]
 
     async def providers_at(
         self, clinic_key: int, specialty: str | None, first: int, after: str | None

@@ -63,7 +63,8 @@ class SlotReader:
         async with answering():
             reader = self._reader({one[0] for one in asked})
             # Every clinic's today lies within a day of this one's.
-            yesterday = (await changes.now(reader)).date() - timedelta(days=1)
+            now = self._open_times.now() or await changes.now(reader)
+            yesterday = now.date() - timedelta(days=1)
             first = yesterday
             for days in NEXT_STEPS_DAYS:
                 left = [one for one in dict.fromkeys(asked) if one not in found]
@@ -88,5 +89,6 @@ class SlotReader:
         return await self._open_times.free(reader, keys, first, last, binding=self._binding, limit=limit)
 
     def _reader(self, provider_keys: set[int]) -> Reader:
-        recent = any(self._recent.include(key) for key in provider_keys)
-        return self._database.primary if self.primary or recent else self._database.replica
+        if self.primary or self._open_times.now() is not None or any(map(self._recent.include, provider_keys)):
+            return self._database.primary
+        return self._database.replica

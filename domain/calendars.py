@@ -6,6 +6,7 @@ from datetime import datetime
 from struct import Struct
 from typing import Final
 
+_TICK_SECONDS: Final = 300
 CHUNK_TICKS: Final = 7 * 288  # A week: what is read, cached and written as one.
 _TICKS_MAX: Final = 25_000_000  # The year 2207, beyond all that can be booked.
 _HEAD = Struct(">QQH")
@@ -105,6 +106,45 @@ def join(parts: Iterable[Calendar]) -> Calendar:
         booked |= part.booked << (part.base - base)
     holds = tuple(hold for part in parts for hold in part.holds)
     return Calendar(min(part.version for part in parts), base, booked, holds)
+
+
+def within(calendar: Calendar, numbers: range, ticks: int) -> bool:
+    """Whether a calendar of so many ticks covers all chunks `numbers`."""
+    return calendar.base <= numbers.start * CHUNK_TICKS and numbers.stop * CHUNK_TICKS <= calendar.base + ticks
+
+
+def applied(
+    calendar: Calendar,
+    ticks: int,
+    version: int,
+    opened: Iterable[tuple[int, int]],
+    closed: Iterable[tuple[int, int, int]],
+) -> Calendar | None:
+    """A calendar of so many ticks after a change: spans in UTC seconds, a closed one with the end of its hold (0: it stays).
+
+    What opens comes before what closes. None where the change can't tell: something that opens inside a tick may share it
+    with a neighbour, so the calendar has to be read again.
+    """
+    base, end = calendar.base, calendar.base + ticks
+    booked, holds = calendar.booked, list(calendar.holds)
+    for start, stop in opened:
+        if start % _TICK_SECONDS or stop % _TICK_SECONDS:
+            return None
+        first, last = max(start // _TICK_SECONDS, base), min(stop // _TICK_SECONDS, end)
+        if first < last:
+            booked &= ~(((1 << (last - first)) - 1) << (first - base))
+            holds = [hold for hold in holds if not (first <= hold.start and hold.end <= last)]
+    for start, stop, expires_at in closed:
+        first, last = max(start // _TICK_SECONDS, base), min(-(-stop // _TICK_SECONDS), end)
+        if first < last:
+            # A hold that was extended or confirmed tells its own time again.
+            same = [hold for hold in holds if (hold.start, hold.end) == (first, last)]
+            holds = [hold for hold in holds if (hold.start, hold.end) != (first, last)]
+            if expires_at:
+                holds.append(Taken(first, last, max([expires_at, *(hold.expires_at for hold in same)])))
+            else:
+                booked |= ((1 << (last - first)) - 1) << (first - base)
+    return Calendar(version, base, booked, tuple(holds))
 
 
 def dumps(calendar: Calendar) -> bytes:

@@ -30,6 +30,7 @@ from services import claims, replays, requests
 from services.alternatives import Alternatives
 from services.claims import Granted, Purpose, Taken
 from services.contention import Shield
+from services.own_writes import NOTHING_KEPT, OwnWrites
 
 HoldOutcome = SlotHeld | SlotTaken | PolicyViolation | IdempotencyMismatch | NotFound
 ReleaseOutcome = HoldReleased | IdempotencyMismatch | NotFound
@@ -54,9 +55,11 @@ class Desk:
     shield: Shield
     alternatives: Alternatives
     written: Callable[[list[int]], Awaitable[None]]
+    own: OwnWrites = NOTHING_KEPT
 
-    async def wrote(self, resource_keys: list[int]) -> None:
+    async def wrote(self, resource_keys: list[int], request: Request) -> None:
         """After a commit: nothing here may go on telling the calendars of before."""
+        self.own.wrote(request.versions)
         self.alternatives.forget(resource_keys)
         await self.written(resource_keys)
 
@@ -167,7 +170,7 @@ class Booking:
                 return NotFound()
             cursor = await end_holds(tx, viewer, request, [stored], "released")
         self._desk.shield.released(stored.resource_key)
-        await self._desk.wrote([stored.resource_key])
+        await self._desk.wrote([stored.resource_key], request)
         return HoldReleased(replays.slot_of(stored), cursor)
 
     async def _attempt(
@@ -215,7 +218,7 @@ class Booking:
             desk.shield.used(viewer.subject, request.key)
             if slot.opening_id is None and facts.accepting_new_patients and viewer.is_patient:
                 desk.shield.took(slot, viewer.subject, resource_key)
-            await desk.wrote([resource_key])
+            await desk.wrote([resource_key], request)
         return outcome
 
     async def _take(

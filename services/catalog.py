@@ -23,6 +23,7 @@ from domain.outcomes import (
 )
 from services import records, requests
 from services.booking import RolledBack
+from services.own_writes import NOTHING_KEPT, OwnWrites
 
 Refused = StaleVersion | InvalidInput | IdempotencyMismatch | NotFound
 ClinicOutcome = ClinicSaved | Refused
@@ -32,8 +33,9 @@ Draft = TypeVar("Draft", ClinicDraft, ProviderDraft, VisitTypeDraft)
 
 
 class Catalog:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, own: OwnWrites = NOTHING_KEPT) -> None:
         self._database = database
+        self._own = own
 
     async def save_clinic(
         self, viewer: Viewer, clinic_id: str | None, version: int | None, draft: ClinicDraft, idempotency_key: str
@@ -52,6 +54,9 @@ class Catalog:
             async with self._database.locked((viewer.subject, request.key), keys) as tx:
                 outcome = await self._clinic(tx, viewer, request, (clinic_id, key, version), draft, set(providers))
             if outcome is not None:
+                if isinstance(outcome, ClinicSaved):
+                    self._own.wrote(request.versions)
+                    self._own.saved([outcome.clinic.key])
                 return outcome
         raise Unavailable("the clinic's providers keep changing")
 
@@ -113,6 +118,9 @@ class Catalog:
             except RolledBack as rolled_back:
                 outcome = rolled_back.outcome
             if outcome is not None:
+                if isinstance(outcome, ProviderSaved):
+                    self._own.wrote(request.versions)
+                    self._own.saved(sorted({*places, *outcome.provider.clinic_keys}), outcome.provider.key)
                 return outcome
         raise Unavailable("the provider's clinics keep changing")
 
@@ -166,26 +174,40 @@ class Catalog:
         key = None if visit_type_id is None else ids.key(visit_type_id, ids.VISIT_TYPE)
         keys = [] if key is None else [locks.record("visit type", key)]
         async with self._database.locked((viewer.subject, request.key), keys) as tx:
-            answered = await records.used(tx, viewer, request, _visit_type_again)
-            if answered is not None:
-                return answered
-            before = None if key is None else (await clinics.visit_types(tx, [key])).get(key)
-            refused = _refused(visit_type_id, before, version)
-            if refused is not None:
-                return refused
-            clean = _checked(draft)
-            if isinstance(clean, InvalidInput):
-                return clean
-            if before is not None and before.duration_minutes is None:
-                return InvalidInput("durationMinutes", "Its times are published openings, each with its own length.")
-            if before is None:
-                saved = await catalog.create_visit_type(tx, clean)
-            else:
-                saved = await catalog.replace_visit_type(tx, before.key, clean)
-            stored = {"type": "VisitTypeSaved", "visitType": saved.key}
-            at = await _record(tx, viewer, request, stored, f"visit-type:{saved.key}", [])
-            await catalog.tell_offering_clinics(tx, saved.key, at, records.INVALIDATED)
-            return VisitTypeSaved(saved)
+            outcome = await self._visit_type(tx, viewer, request, (visit_type_id, key, version), draft)
+        if isinstance(outcome, VisitTypeSaved):
+            self._own.saved()
+        return outcome
+
+    async def _visit_type(
+        self,
+        tx: Connection,
+        viewer: Viewer,
+        request: Request,
+        wanted: tuple[str | None, int | None, int | None],
+        draft: VisitTypeDraft,
+    ) -> VisitTypeOutcome:
+        answered = await records.used(tx, viewer, request, _visit_type_again)
+        if answered is not None:
+            return answered
+        visit_type_id, key, version = wanted
+        before = None if key is None else (await clinics.visit_types(tx, [key])).get(key)
+        refused = _refused(visit_type_id, before, version)
+        if refused is not None:
+            return refused
+        clean = _checked(draft)
+        if isinstance(clean, InvalidInput):
+            return clean
+        if before is not None and before.duration_minutes is None:
+            return InvalidInput("durationMinutes", "Its times are published openings, each with its own length.")
+        if before is None:
+            saved = await catalog.create_visit_type(tx, clean)
+        else:
+            saved = await catalog.replace_visit_type(tx, before.key, clean)
+        stored = {"type": "VisitTypeSaved", "visitType": saved.key}
+        at = await _record(tx, viewer, request, stored, f"visit-type:{saved.key}", [])
+        await catalog.tell_offering_clinics(tx, saved.key, at, records.INVALIDATED)
+        return VisitTypeSaved(saved)
 
 
 def _request(operation: str, key: str, record_id: str | None, version: int | None, draft: Draft) -> Request:

@@ -149,7 +149,7 @@ class Changing:
                 continue
             if not status.live and not isinstance(outcome, Refused | PolicyViolation):
                 self._desk.shield.released(_resource(seen))
-                await self._desk.wrote([_resource(seen)])
+                await self._desk.wrote([_resource(seen)], request)
             return outcome
         raise Unavailable("the appointment keeps moving")
 
@@ -220,7 +220,7 @@ class Changing:
         if isinstance(outcome, AppointmentRescheduled):
             desk.shield.used(viewer.subject, request.key)
             desk.shield.released(_resource(seen))
-            await desk.wrote([_resource(seen), target])
+            await desk.wrote([_resource(seen), target], request)
         return outcome
 
     async def _moved(

@@ -16,6 +16,7 @@ from domain.outcomes import IdempotencyMismatch, InvalidInput, NotFound, Schedul
 from domain.schedules import TICK_MINUTES, ExceptionKind, Schedule, WeeklyHours, overlapping
 from services import records, requests
 from services.booking import RolledBack
+from services.own_writes import NOTHING_KEPT, OwnWrites
 
 ROWS_MAX: Final = 200
 EXCEPTIONS_MAX: Final = 2000
@@ -50,8 +51,9 @@ class ExceptionInput:
 
 
 class Schedules:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, own: OwnWrites = NOTHING_KEPT) -> None:
         self._database = database
+        self._own = own
 
     async def set_weekly_hours(
         self,
@@ -118,6 +120,18 @@ class Schedules:
         edit: Callable[[Connection, Standing, Pair], Awaitable[Any]],
         *,
         also_after_leaving: bool = False,
+    ) -> Any:
+        outcome = await self._edited(viewer, request, pair, edit, also_after_leaving)
+        self._own.wrote(request.versions)
+        return outcome
+
+    async def _edited(
+        self,
+        viewer: Viewer,
+        request: Request,
+        pair: Pair | None,
+        edit: Callable[[Connection, Standing, Pair], Awaitable[Any]],
+        also_after_leaving: bool,
     ) -> Any:
         """One edit under the provider's lock. `edit` answers what it changed, for the audit row, or a refusal."""
         keys = [] if pair is None else [locks.resource(pair[0])]

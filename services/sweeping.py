@@ -10,7 +10,6 @@ from services.booking import Desk, end_holds
 
 BATCH: Final = 200
 SYSTEM: Final = Viewer(Role.SYSTEM, "sweeper", request_id="sweeper")
-EXPIRY: Final = Request("", "expireHold", b"")
 
 
 class Sweeping:
@@ -26,14 +25,15 @@ class Sweeping:
         ended = 0
         for resource_key, some in groupby(found, key=lambda one: one.resource_key):
             keys = [one.hold.key for one in some]
+            request = Request("", "expireHold", b"")
             async with self._desk.database.locked(None, [locks.resource(resource_key)]) as tx:
                 still = await holds.holds(tx, keys)
                 gone = [one for one in still.values() if one.hold.expires_at <= one.now]
                 if gone:
-                    await end_holds(tx, SYSTEM, EXPIRY, gone, "expired")
+                    await end_holds(tx, SYSTEM, request, gone, "expired")
             if gone:
                 self._desk.shield.released(resource_key)
-                await self._desk.wrote([resource_key])
+                await self._desk.wrote([resource_key], request)
                 ended += len(gone)
         return ended
 

@@ -121,7 +121,7 @@ FROM openings AS o WHERE o.id = any($1::bigint[])
 
 @dataclass(frozen=True, slots=True)
 class Offering:
-    """A provider who offers a visit type at a clinic, with the versions of what decides the open times, at `now`."""
+    """A provider who offers a visit type at a clinic, with the versions of what decides the open times."""
 
     provider_key: int
     clinic_key: int
@@ -131,7 +131,6 @@ class Offering:
     resource_version: int
     schedule_version: int
     open: bool
-    now: datetime
     epoch: str
 
 
@@ -140,14 +139,20 @@ class Times:
     """What was read beside an offering: the schedule where another version was known, what is taken where none was new enough."""
 
     offering: Offering
+    now: datetime
     schedule: Schedule | None
     taken: Spans | None
 
 
 async def offerings(reader: Reader, keys: Sequence[Triple]) -> dict[Triple, Offering]:
     """By (provider, clinic, visit type); pairs that are not offered at all are left out."""
+    return {key: one for key, (one, _) in (await offerings_now(reader, keys)).items()}
+
+
+async def offerings_now(reader: Reader, keys: Sequence[Triple]) -> dict[Triple, tuple[Offering, datetime]]:
+    """The same with the clock."""
     rows = await reader.fetch(OFFERINGS, *_columns(keys, 3))
-    return {(row["provider_id"], row["clinic_id"], row["id"]): _offering(row) for row in rows}
+    return {(row["provider_id"], row["clinic_id"], row["id"]): (_offering(row), row["now"]) for row in rows}
 
 
 async def times(
@@ -181,7 +186,7 @@ async def times(
         if row["hours"] is not None:
             schedule = _schedule(provider_key, clinic_key, row["schedule_version"], row["hours"], row["exceptions"])
         taken = _taken(row) if row["calendar_read"] else None
-        found[provider_key, clinic_key, row["id"]] = Times(_offering(row), schedule, taken)
+        found[provider_key, clinic_key, row["id"]] = Times(_offering(row), row["now"], schedule, taken)
     return found
 
 
@@ -195,7 +200,6 @@ def _offering(row: Any) -> Offering:
         resource_version=row["resource_version"],
         schedule_version=row["schedule_version"],
         open=row["open"],
-        now=row["now"],
         epoch=str(row["epoch"]),
     )
 

@@ -45,7 +45,8 @@ WITH bumped AS (
     INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
     VALUES ($1, $10, $15, $9, $16, $17, $18)
 )
-SELECT (SELECT epoch FROM stream_epoch) AS epoch, p.xid::text::bigint AS xid, p.id AS outbox_id
+SELECT (SELECT epoch FROM stream_epoch) AS epoch, p.xid::text::bigint AS xid, p.id AS outbox_id,
+    ARRAY(SELECT id FROM bumped ORDER BY id) AS resources, ARRAY(SELECT version FROM bumped ORDER BY id) AS versions
 FROM (VALUES (1)) AS one LEFT JOIN point AS p ON true
 """
 
@@ -86,11 +87,15 @@ SELECT app_now()
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One use of an idempotency key: the operation and the hash of its input are what is compared (rule 14). "" is ours."""
+    """One use of an idempotency key: the operation and the hash of its input are what is compared (rule 14). "" is ours.
+
+    `versions`: of the resources that it changed, once `record` has written them; they count after the commit.
+    """
 
     key: str
     operation: str
     digest: bytes
+    versions: dict[int, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,8 @@ async def record(tx: Connection, change: Change) -> Position | None:
         log.error("a change could not be written down", fault=type(error).__name__, sqlstate=error.sqlstate)
         raise Unavailable("record") from error
     assert row is not None
+    change.request.versions.clear()  # What an attempt wrote that was rolled back is none.
+    change.request.versions.update(zip(row["resources"], row["versions"], strict=True))
     return _position(row, change.clinic_key or 0) if row["xid"] is not None else None
 
 

@@ -52,26 +52,57 @@ class Nothing:
         return
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Looked:
-    """All that decides the open times of one offering."""
+    """All that decides the open times of one offering, at `now`."""
 
     offering: Offering
     schedule: Schedule | None
     calendar: Calendar
+    now: datetime
 
     @property
     def triple(self) -> Triple:
         return self.offering.provider_key, self.offering.clinic_key, self.offering.visit_type.key
 
 
-class OpenTimes:
-    """`known` keeps schedules by version; `cache` calendars."""
+class OwnCalendars(Protocol):
+    """Calendars in this process that the streams keep true, with all that decides open times beside them.
 
-    def __init__(self, known: KnownSchedules, cache: CalendarCache | None = None) -> None:
+    `ticket` is had before a read of the primary, and given with what it answered; None where nothing would be kept.
+    """
+
+    primary: Reader
+
+    def now(self) -> datetime | None: ...
+
+    def peek(self, keys: Sequence[Triple], numbers: range) -> Mapping[Triple, Looked | None]:
+        """What is known over all chunks `numbers`: None for what is not offered."""
+        ...
+
+    def ticket(self) -> int | None: ...
+
+    def hull(self, keys: Sequence[Triple], numbers: range) -> range:
+        """The chunks to be read, so that what was known before is known after."""
+        ...
+
+    def learn(self, ticket: int | None, keys: Sequence[Triple], numbers: range, looked: Sequence[Looked]) -> None: ...
+
+
+class OpenTimes:
+    """`known` keeps schedules by version, `cache` calendars; `own` may answer by itself, and learns from the primary's answers."""
+
+    def __init__(
+        self, known: KnownSchedules, cache: CalendarCache | None = None, own: OwnCalendars | None = None
+    ) -> None:
         self.known = known
         self._cache: CalendarCache = Nothing() if cache is None else cache
+        self._own = own
         self._epoch = ""
+
+    def now(self) -> datetime | None:
+        """The database's clock, while this process keeps calendars and can be sure of them: then ask with the primary."""
+        return None if self._own is None else self._own.now()
 
     async def free(
         self, reader: Reader, keys: Sequence[Triple], first: date, last: date, *, binding: bool, limit: int
@@ -80,23 +111,31 @@ class OpenTimes:
 
         What is not offered at all is left out.
         """
-        looked = await self.look(reader, keys, first, last)
-        found: dict[Triple, list[Slot]] = {one.triple: [] for one in looked}
-        usable = [one for one in looked if one.offering.open]
-        pools = []
-        for one in usable:
-            offering = one.offering
-            if offering.visit_type.duration_minutes is None:
-                pools.append(offering)
-                continue
-            starts = self._starts(one, first, last, binding, limit)
-            made = slots.of_starts(
-                offering.provider_key, offering.clinic_key, offering.visit_type, offering.zone, starts
-            )
-            found[one.triple] = list(made)
+        found, pools = self._free(await self.look(reader, keys, first, last), first, last, binding, limit)
         if pools:
             found.update(await self._openings(reader, pools, first, last, binding, limit))
         return found
+
+    def _free(
+        self, looked: Sequence[Looked], first: date, last: date, binding: bool, limit: int
+    ) -> tuple[dict[Triple, list[Slot]], list[Looked]]:
+        """Slots of those with hours; and the pools, whose openings have to be read."""
+        found: dict[Triple, list[Slot]] = {}
+        pools = []
+        for one in looked:
+            offering = one.offering
+            if offering.open and offering.visit_type.duration_minutes is None:
+                pools.append(one)
+            elif offering.open:
+                starts = self._starts(one, first, last, binding, limit)
+                found[one.triple] = list(
+                    slots.of_starts(
+                        offering.provider_key, offering.clinic_key, offering.visit_type, offering.zone, starts
+                    )
+                )
+            else:
+                found[one.triple] = []
+        return found, pools
 
     async def nearest(
         self, reader: Reader, keys: Sequence[Triple], wanted: datetime, days: int, *, binding: bool, count: int
@@ -111,7 +150,7 @@ class OpenTimes:
             if not offering.open:
                 continue
             if offering.visit_type.duration_minutes is None:
-                pools.append(offering)
+                pools.append(one)
                 continue
             starts = self._starts(one, first, last, binding, None)
             close = sorted(starts, key=lambda start: abs(start - minute))[:count]
@@ -124,12 +163,25 @@ class OpenTimes:
         return slots.nearest(candidates, wanted, keys[0][0], count)
 
     async def look(self, reader: Reader, keys: Sequence[Triple], first: date, last: date) -> list[Looked]:
-        """What decides the open times of the clinic dates `first` to `last`: caches first, then one statement."""
+        """What decides the open times of the clinic dates `first` to `last`: caches first, then one statement.
+
+        Where the primary would be asked, this process answers what it keeps itself; another reader's view may be of another moment.
+        """
         keys = list(dict.fromkeys(keys))
-        first, last = min(max(first, FIRST_DATE), LAST_DATE), min(max(last, FIRST_DATE), LAST_DATE)
-        begin = ((first - _EPOCH).days * DAY_TICKS) - ZONE_TICKS - availability.TICKS_BEFORE
-        end = ((last - _EPOCH).days + 1) * DAY_TICKS + ZONE_TICKS + availability.TICKS_AFTER
-        numbers = chunks(begin, end)
+        numbers = _numbers(first, last)
+        if self._own is None or reader is not self._own.primary:
+            return await self._read(reader, keys, numbers)
+        ticket = self._own.ticket()
+        known = self._own.peek(keys, numbers)
+        missing = [key for key in keys if key not in known]
+        read: list[Looked] = []
+        if missing:
+            numbers = self._own.hull(missing, numbers)
+            read = await self._read(reader, missing, numbers)
+            self._own.learn(ticket, missing, numbers, read)
+        return [*(one for one in known.values() if one is not None), *read]
+
+    async def _read(self, reader: Reader, keys: Sequence[Triple], numbers: range) -> list[Looked]:
         epoch = self._epoch
         cached = await self._cached(epoch, {one[0] for one in keys}, numbers)
         read = await calendars.times(
@@ -147,7 +199,7 @@ class OpenTimes:
                 self.known.forget()
             self._epoch = now
             if epoch:
-                return await self.look(reader, keys, first, last)
+                return await self._read(reader, keys, numbers)
         fresh: dict[int, Calendar] = {}
         looked = [await self._looked(reader, one, cached, numbers, fresh) for one in read.values()]
         if len(fresh) >= self._cache.worth_from:
@@ -183,46 +235,51 @@ class OpenTimes:
         if schedule is None:  # Somebody else's answer was newer, or it was pushed out meanwhile.
             schedule = (await self.known.at(reader, {pair: one.schedule_version})).get(pair)
         if times.taken is None:
-            return Looked(one, schedule, cached[one.provider_key])
+            return Looked(one, schedule, cached[one.provider_key], times.now)
         fresh[one.provider_key] = calendar = whole(one.resource_version, numbers, times.taken)
-        return Looked(one, schedule, calendar)
+        return Looked(one, schedule, calendar, times.now)
 
     def _starts(self, one: Looked, first: date, last: date, binding: bool, most: int | None) -> list[int]:
         offering = one.offering
         if one.schedule is None:
             return []
-        bound = availability.limits(offering.visit_type, offering.zone, offering.now, binding=binding)
+        bound = availability.limits(offering.visit_type, offering.zone, one.now, binding=binding)
         return availability.open_starts(
-            one.schedule, offering.zone, offering.visit_type, one.calendar, first, last, bound, offering.now,
+            one.schedule, offering.zone, offering.visit_type, one.calendar, first, last, bound, one.now,
             most=most, offers_of=self.known.offers,
         )  # fmt: skip
 
     async def _openings(
-        self, reader: Reader, pools: Sequence[Offering], first: date, last: date, binding: bool, limit: int
+        self, reader: Reader, pools: Sequence[Looked], first: date, last: date, binding: bool, limit: int
     ) -> dict[Triple, list[Slot]]:
-        spans = {_triple(one): _span(one, first, last, binding) for one in pools}
+        spans = {one.triple: _span(one, first, last, binding) for one in pools}
         begin, end = min(span[0] for span in spans.values()), max(span[1] for span in spans.values())
         if begin >= end:
             return {key: [] for key in spans}
         rows = await calendars.openings(reader, list(spans), begin, end, OPENINGS_MAX)
         found = {}
         for one in pools:
-            earliest, before = spans[_triple(one)]
+            kind, zone = one.offering.visit_type, one.offering.zone
+            earliest, before = spans[one.triple]
             fitting = (
-                opening for opening in rows[_triple(one)] if opening.left > 0 and earliest <= opening.starts_at < before
+                opening for opening in rows[one.triple] if opening.left > 0 and earliest <= opening.starts_at < before
             )
-            made = (slots.of_opening(opening, one.visit_type.key, one.zone) for opening in fitting)
-            found[_triple(one)] = list(islice(made, limit))
+            found[one.triple] = list(islice((slots.of_opening(one, kind.key, zone) for one in fitting), limit))
         return found
 
 
-def _triple(one: Offering) -> Triple:
-    return one.provider_key, one.clinic_key, one.visit_type.key
+def _numbers(first: date, last: date) -> range:
+    """The chunks that decide the open times of the clinic dates `first` to `last`, in any zone."""
+    first, last = min(max(first, FIRST_DATE), LAST_DATE), min(max(last, FIRST_DATE), LAST_DATE)
+    begin = ((first - _EPOCH).days * DAY_TICKS) - ZONE_TICKS - availability.TICKS_BEFORE
+    end = ((last - _EPOCH).days + 1) * DAY_TICKS + ZONE_TICKS + availability.TICKS_AFTER
+    return chunks(begin, end)
 
 
-def _span(one: Offering, first: date, last: date, binding: bool) -> tuple[datetime, datetime]:
+def _span(looked: Looked, first: date, last: date, binding: bool) -> tuple[datetime, datetime]:
     """First instant and end of what may be booked on these clinic dates."""
-    bound = availability.limits(one.visit_type, one.zone, one.now, binding=binding)
-    begin = max(zones.instant(one.zone, max(first, zones.today(one.now, one.zone)), 0), bound.earliest)
+    one = looked.offering
+    bound = availability.limits(one.visit_type, one.zone, looked.now, binding=binding)
+    begin = max(zones.instant(one.zone, max(first, zones.today(looked.now, one.zone)), 0), bound.earliest)
     end = zones.instant(one.zone, min(last, bound.last_date), zones.MINUTES_A_DAY)
     return zones.at(begin, one.zone), zones.at(end, one.zone)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adapters.postgres import hammering
-from adapters.postgres.calendars import KnownSchedules, Offering, offerings
+from adapters.postgres.calendars import KnownSchedules, Offering, offerings_now
 from adapters.postgres.database import Reader
 from adapters.postgres.open_times import OpenTimes
 from app.refusal import Refused
@@ -29,13 +29,13 @@ class Wanted:
 async def groups(reader: Reader, count: int) -> list[list[Wanted]]:
     """As many as asked for. Where possible no two lie at the same time, so that a patient may win several of them."""
     triples = await hammering.offered(reader, max(60, 3 * count))
-    found = list((await offerings(reader, triples)).values())
+    found = list((await offerings_now(reader, triples)).values())
     by_provider: dict[int, list[Wanted]] = defaultdict(list)
     times = OpenTimes(KnownSchedules())
     for first in range(0, len(found), 400):
         some = found[first : first + 400]
-        by_triple = {(one.provider_key, one.clinic_key, one.visit_type.key): one for one in some}
-        begin = min(one.now for one in some).date()
+        by_triple = {(one.provider_key, one.clinic_key, one.visit_type.key): one for one, _ in some}
+        begin = min(now for _, now in some).date()
         free = await times.free(
             reader, list(by_triple), begin, begin + timedelta(days=DAYS), binding=True, limit=STARTS_MAX
         )

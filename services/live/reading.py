@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from adapters.postgres import calendars, clinics, stream_heads
-from adapters.postgres.calendars import Offering
+from adapters.postgres import calendars, stream_heads
 from adapters.postgres.database import Database, Reader, answering
 from adapters.postgres.open_times import Looked, OpenTimes
+from adapters.postgres.standing import Standing
 from adapters.postgres.stream_heads import Heads
 from domain import availability, ids, slots, touched, zones
 from domain.appointments import OpenSlot, Slot
@@ -52,9 +52,10 @@ class Change:
 class Reading:
     """Applies the patients' limits for everyone (rule 6). Raises Unavailable where the database does not answer."""
 
-    def __init__(self, database: Database, open_times: OpenTimes, at_once: int = 8) -> None:
+    def __init__(self, database: Database, open_times: OpenTimes, standing: Standing, at_once: int = 8) -> None:
         self._database = database
         self._open_times = open_times
+        self._standing = standing
         self._turns = asyncio.Semaphore(at_once)
 
     @asynccontextmanager
@@ -69,13 +70,12 @@ class Reading:
     async def facts(self, shape: Shape) -> Facts:
         """Raises BadInput for ids that name nothing."""
         async with self._primary() as reader:
-            return await facts(reader, shape)
+            return await facts(reader, self._standing, shape)
 
     async def everything(self, shape: Shape, about: Facts, last: date) -> Content:
         """All free times up to `last`, or as many whole days as fit (rule 1)."""
-        keys = [(one, shape.clinic_key, shape.visit_type_key) for one in sorted(about.provider_keys)]
         async with self._primary() as reader:
-            return await content(reader, self._open_times, keys, shape.first, last, about.visit_type)
+            return await content(reader, self._open_times, shape, about, last)
 
     async def changed(self, shape: Shape, about: Facts, events: Iterable[CalendarEvent], last: date) -> Change:
         """How all starts and openings up to `last` stand that the events touch; empty where they touch none."""
@@ -104,7 +104,7 @@ class Reading:
         offering, schedule = one.offering, one.schedule
         if not offering.open or schedule is None:
             return
-        kind, zone, now = offering.visit_type, offering.zone, offering.now
+        kind, zone, now = offering.visit_type, offering.zone, one.now
         base, end = availability.window(zone, first, last)
         plane = touched.starts(kind, spans, base, end)
         plane &= self._open_times.known.offers(schedule, zone, kind, first, last)
@@ -132,7 +132,7 @@ class Reading:
                 if one.provider_key in about.provider_keys and one.clinic_key == shape.clinic_key
             }
             looked = await self._open_times.look(reader, sorted(keys), shape.first, last) if keys else []
-        pools = {one.offering.provider_key: one.offering for one in looked if one.offering.open}
+        pools = {one.offering.provider_key: one for one in looked if one.offering.open}
         for opening in sorted(found.values(), key=lambda one: (one.starts_at, one.key)):
             pool = pools.get(opening.provider_key)
             if pool is not None and opening.clinic_key == shape.clinic_key:
@@ -140,36 +140,30 @@ class Reading:
         return change
 
 
-async def facts(reader: Reader, shape: Shape) -> Facts:
+async def facts(reader: Reader, standing: Standing, shape: Shape) -> Facts:
     """Raises BadInput for ids that name nothing."""
-    clinic = (await clinics.clinics(reader, [shape.clinic_key])).get(shape.clinic_key)
+    clinic = (await standing.clinics(reader, [shape.clinic_key])).get(shape.clinic_key)
     if clinic is None:
         raise BadInput("filter.clinicId", "There is no such clinic.")
-    kind = (await clinics.visit_types(reader, [shape.visit_type_key])).get(shape.visit_type_key)
+    kind = (await standing.visit_types(reader, [shape.visit_type_key])).get(shape.visit_type_key)
     if kind is None:
         raise BadInput("filter.visitTypeId", "There is no such visit type.")
     among = None if shape.provider_keys is None else list(shape.provider_keys)
-    if among is not None and len(await clinics.providers(reader, among)) < len(among):
+    if among is not None and len(await standing.providers(reader, among)) < len(among):
         raise BadInput("filter.providerIds", "There is no such provider.")
-    found = await calendars.offering_providers(reader, clinic.key, kind.key, among)
+    found = await standing.offering_providers(reader, clinic.key, kind.key, among)
     return Facts(clinic.zone, clinic.time_zone, kind, frozenset(found))
 
 
-async def content(
-    reader: Reader,
-    open_times: OpenTimes,
-    keys: Sequence[calendars.Triple],
-    first: date,
-    last: date,
-    kind: VisitType,
-) -> Content:
+async def content(reader: Reader, open_times: OpenTimes, shape: Shape, about: Facts, last: date) -> Content:
     """Free times by start, as many whole days as fit."""
-    if not keys or last < first:
+    keys = [(one, shape.clinic_key, shape.visit_type_key) for one in sorted(about.provider_keys)]
+    if not keys or last < shape.first:
         return Content(last, [])
-    times = await open_times.free(reader, keys, first, last, binding=True, limit=TIMES_MAX + 1)
+    times = await open_times.free(reader, keys, shape.first, last, binding=True, limit=TIMES_MAX + 1)
     found = sorted((slot for some in times.values() for slot in some), key=lambda one: (one.starts_at, one.id))
-    through, shown = _whole_days(found, first, last)
-    return Content(through, [slots.as_open(slot, kind) for slot in shown])
+    through, shown = _whole_days(found, shape.first, last)
+    return Content(through, [slots.as_open(slot, about.visit_type) for slot in shown])
 
 
 def covers(shape: Shape, about: Facts, through: date, now: datetime) -> date:
@@ -185,8 +179,8 @@ def _whole_days(found: list[Slot], first: date, last: date) -> tuple[date, list[
     return through, [slot for slot in found if slot.local_date <= through]
 
 
-def _opening(change: Change, opening: Opening, pool: Offering, first: date, last: date) -> None:
-    kind, zone, now = pool.visit_type, pool.zone, pool.now
+def _opening(change: Change, opening: Opening, pool: Looked, first: date, last: date) -> None:
+    kind, zone, now = pool.offering.visit_type, pool.offering.zone, pool.now
     day = opening.starts_at.astimezone(zone).date()
     if not first <= day <= last or opening.starts_at <= now:
         return

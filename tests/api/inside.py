@@ -10,7 +10,7 @@ import httpx2
 from app.embedded import Addresses
 from app.settings import Settings
 from app.web import application
-from app.wiring import product
+from app.wiring import Product, product
 from schema.root import schema
 from tests.api.client import Client
 
@@ -40,6 +40,7 @@ class Counted:
 
     client: Client
     statements: list[str] = field(default_factory=list)
+    product: Product | None = None
 
     async def ask(self, query: str, variables: dict[str, Any], token: str | None = None) -> tuple[Any, int]:
         """The answer, and how many statements it took once caches are warm."""
@@ -59,7 +60,7 @@ async def inside(settings: Settings, addresses: Addresses) -> AsyncIterator[Coun
     async with product(settings.model_copy(update={"database_connections": 3}), addresses) as built:
         transport = httpx2.ASGITransport(app=application(built, schema))
         async with httpx2.AsyncClient(transport=transport, base_url="http://inside") as http:
-            counted = Counted(Client(http, settings))
+            counted = Counted(Client(http, settings), product=built)
             async with AsyncExitStack() as taken:
                 for _ in range(3):
                     connection = await taken.enter_async_context(built.database.primary.acquire())

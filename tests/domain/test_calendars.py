@@ -1,11 +1,12 @@
 """Calendars: cut into chunks, joined again, sent through a cache that may hold anything."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calendars import CHUNK_TICKS, Calendar, Taken, chunk, chunks, dumps, join, loads
+from domain.calendars import CHUNK_TICKS, Calendar, Taken, applied, chunk, chunks, dumps, join, loads, whole
 
 BASE = 700 * CHUNK_TICKS
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
@@ -72,3 +73,74 @@ def test_holds_that_no_chunk_can_have_are_refused() -> None:
     assert loads(dumps(Calendar(1, 2**63 // CHUNK_TICKS * CHUNK_TICKS, 1))) is None
     assert loads(dumps(Calendar(1, BASE + 1, 1))) is None
     assert loads(dumps(Calendar(1, BASE, 1 << CHUNK_TICKS + 8))) is None
+
+
+TICK = 300
+Allocation = tuple[int, int, int]
+
+
+class History:
+    """Allocations of one resource as they come and go, none over another, and what each change tells."""
+
+    def __init__(self) -> None:
+        self.live: list[Allocation] = []
+
+    def change(self, data: st.DataObject) -> tuple[list[tuple[int, int]], list[Allocation]]:
+        """Some give up their time, some holds are confirmed or extended, one is added where there is room."""
+        opened: list[tuple[int, int]] = []
+        closed: list[Allocation] = []
+        for one in list(self.live):
+            start, end, expires_at = one
+            fate = data.draw(st.sampled_from(["stay", "stay", "go", "confirm", "extend"]))
+            if fate == "stay" or (fate != "go" and not expires_at):
+                continue
+            self.live.remove(one)
+            if fate == "go":
+                opened.append((start, end))
+            else:
+                self.live.append((start, end, 0 if fate == "confirm" else expires_at + 60))
+                closed.append(self.live[-1])
+        start = BASE * TICK + 60 * data.draw(st.integers(-400, 5 * CHUNK_TICKS))
+        end = start + 60 * data.draw(st.integers(1, 300))
+        if not any(a < end and start < b for a, b, _ in self.live):
+            self.live.append((start, end, data.draw(st.sampled_from([0, SECONDS - 30, SECONDS, SECONDS + 30]))))
+            closed.append(self.live[-1])
+        return opened, closed
+
+
+@given(st.data(), st.integers(1, 25), st.booleans())
+def test_a_history_applied_change_by_change_is_the_calendar_of_its_end(
+    data: st.DataObject, length: int, odd: bool
+) -> None:
+    numbers = range(700, 701 + data.draw(st.integers(1, 2)))
+    ticks = len(numbers) * CHUNK_TICKS
+    history = History()
+    calendar = whole(0, numbers, ([], [], []))
+    for version in range(1, length + 1):
+        opened, closed = history.change(data)
+        if not odd:
+            opened = [(start // TICK * TICK, -(-end // TICK) * TICK) for start, end in opened]
+            closed = [(start // TICK * TICK, -(-end // TICK) * TICK, until) for start, end, until in closed]
+            history.live = [(a // TICK * TICK, -(-b // TICK) * TICK, until) for a, b, until in history.live]
+            live = sorted(history.live)
+            if any(one[1] > other[0] for one, other in pairwise(live)):
+                return  # Rounded into one another: such a calendar can't be.
+        changed = applied(calendar, ticks, version, opened, closed)
+        expected = _whole(version, numbers, history.live)
+        if changed is None:
+            assert any(edge % TICK for span in opened for edge in span)
+            changed = expected
+        calendar = changed
+        for seconds in (-60, 0, 60):
+            now = datetime.fromtimestamp(SECONDS + seconds, UTC)
+            assert _busy(calendar, now, ticks) == _busy(expected, now, ticks)
+        assert (calendar.version, calendar.base) == (version, expected.base)
+
+
+def _whole(version: int, numbers: range, live: list[Allocation]) -> Calendar:
+    spans = [(start // TICK, -(-end // TICK), until) for start, end, until in live]
+    return whole(version, numbers, tuple(map(list, zip(*spans, strict=True))) if spans else ([], [], []))  # type: ignore[arg-type]
+
+
+def _busy(calendar: Calendar, now: datetime, ticks: int) -> int:
+    return calendar.busy(now, calendar.base, calendar.base + ticks)

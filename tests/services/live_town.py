@@ -26,7 +26,7 @@ from domain.schedules import Schedule, WeeklyHours
 from domain.shapes import Shape
 from domain.streams import CalendarEvent, Cursor, Position, Pulse
 from services.live import reading
-from services.live.hub import Hub
+from services.live.hub import Calendars, Hub
 from services.live.live import Live
 from services.live.pace import Pace
 from services.live.reading import Facts, Reading
@@ -188,9 +188,9 @@ class Primary(OpenTimes):
         base, end = availability.window(zone, first, last)
         offering = Offering(
             provider_key, clinic, ProviderKind.PERSON, zone, self.town.kinds[kind_key], one.version, schedule.version, True,
-            self.town.now, self.town.epoch,
+            self.town.epoch,
         )  # fmt: skip
-        return Looked(offering, schedule, self._calendar(one, base - 2016, end + 2016))
+        return Looked(offering, schedule, self._calendar(one, base - 2016, end + 2016), self.town.now)
 
     def _calendar(self, one: Provider, base: int, end: int) -> Calendar:
         return one.calendar(base, end)
@@ -253,7 +253,7 @@ class TownReading(Reading):
     """Counts what is asked, waits a little as I/O does, and fails when told to."""
 
     def __init__(self, town: Town, times: Primary, chance: random.Random | None = None) -> None:
-        super().__init__(None, times)  # type: ignore[arg-type]
+        super().__init__(None, times, None)  # type: ignore[arg-type]
         self.town = town
         self.times = times
         self.asked: list[str] = []
@@ -329,9 +329,7 @@ def facts(town: Town, shape: Shape) -> Facts:
 
 
 async def truth(town: Town, shape: Shape, times: Primary | None = None) -> reading.Content:
-    about = facts(town, shape)
-    keys = [(one, shape.clinic_key, shape.visit_type_key) for one in sorted(about.provider_keys)]
-    return await reading.content(None, times or Primary(town), keys, shape.first, shape.last, about.visit_type)  # type: ignore[arg-type]
+    return await reading.content(None, times or Primary(town), shape, facts(town, shape), shape.last)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -346,11 +344,19 @@ class Server:
     times: Primary
 
     @classmethod
-    def on(cls, town: Town, *, process: bool = False, chance: random.Random | None = None, **pace: Any) -> "Server":
+    def on(
+        cls,
+        town: Town,
+        *,
+        process: bool = False,
+        chance: random.Random | None = None,
+        calendars: Calendars | None = None,
+        **pace: Any,
+    ) -> "Server":
         times = Process(town) if process else Primary(town)
         read, snapshots = TownReading(town, times, chance), TownSnapshots(town)
-        calendars = times if isinstance(times, Process) else NoCalendars()
-        hub = Hub(read, snapshots, calendars, Pace(**pace))
+        told = calendars or (times if isinstance(times, Process) else NoCalendars())
+        hub = Hub(read, snapshots, told, Pace(**pace))
         return cls(town, hub, Live(hub, snapshots), read, snapshots, times)
 
     def hear(self, *events: Any) -> None:

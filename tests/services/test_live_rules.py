@@ -11,7 +11,7 @@ from domain import streams
 from domain.calendars import Taken
 from domain.faults import BadInput, Unavailable
 from domain.frames import Delta, Heartbeat, Snapshot, SnapshotReason
-from domain.streams import CalendarEvent, Cursor, Resumed
+from domain.streams import CalendarEvent, Cursor, Pulse, Resumed
 from services.live.member import TooSlow
 from tests.services.live_town import TODAY, Server, Town, View, frame, kind, settled, silent, truth, week
 
@@ -712,3 +712,30 @@ async def test_who_resumes_while_the_epoch_changes_gets_a_snapshot(town: Town) -
     first = await waiting
     assert isinstance(first, Snapshot)
     assert first.reason is SnapshotReason.EPOCH_CHANGED
+
+
+async def test_the_process_s_calendars_are_told_before_anybody_reads(town: Town) -> None:
+    told: list[str] = []
+
+    class Told:
+        def apply(self, event: CalendarEvent) -> None:
+            told.append(f"apply {event.seq}")
+
+        def drop(self, clinic_key: int) -> None:
+            told.append(f"drop {clinic_key}")
+
+        def forget(self) -> None:
+            told.append("forget")
+
+        def heard(self, _pulse: Pulse) -> None:
+            told.append("heard")
+
+    server = Server.on(town, calendars=Told(), **FAST)
+    member = await server.live.availability(week(), None)
+    await frame(member)
+    events = [town.take(1, DAY, in_new_york(hour))[1][0] for hour in (9, 10, 11)]
+    server.hear(events[0], events[0], events[2])
+    assert told == ["apply 1", "drop 1", "apply 3"]
+    town.restore()
+    server.hear(town.pulse(), *town.take(1, DAY, in_new_york(12))[1])
+    assert told[3:] == ["forget", "heard", "apply 1"]
