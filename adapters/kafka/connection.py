@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from aiokafka.errors import KafkaConnectionError
 
+from domain.faults import Unavailable
+
 REQUEST_SECONDS: Final = 5.0
 
 
-class KafkaUnavailable(Exception):
+class KafkaUnavailable(Unavailable):
     """Kafka does not answer, refuses us or lacks what is asked for. The one error that leaves this package."""
 
 

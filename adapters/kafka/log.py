@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Final
 
+import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from adapters.kafka import topics
 from adapters.kafka.connection import Broker, KafkaUnavailable, why
 from adapters.kafka.pulses import Pulses
-from domain.streams import AVAILABILITY, TOPICS
+from domain import streams
+from domain.streams import AVAILABILITY, TOPICS, Pulse
 
 RECORDS_MAX: Final = 500
 PARTITION_BYTES: Final = 256 * 1024
@@ -76,9 +78,10 @@ class KafkaLog:
 
     def _said(self, partition: TopicPartition, record: ConsumerRecord) -> tuple[str, str] | None:
         text = (record.value or b"").decode("utf-8", "replace")
-        if record.key is not None:
+        said = _pulse(text) if record.key is None else None
+        if said is None:
             return partition.topic, text
-        pulse = self._pulses.heard(partition, text)
+        pulse = self._pulses.heard(partition, said.at, text)
         return None if pulse is None else (AVAILABILITY, pulse)
 
     async def _partitions(self) -> list[TopicPartition]:
@@ -132,6 +135,14 @@ class KafkaLog:
             else:
                 self._behind.pop(one, None)
             self._heard[one] = time.monotonic()
+
+
+def _pulse(text: str) -> Pulse | None:
+    try:
+        event = streams.event(orjson.loads(text))
+    except ValueError:  # Whoever decodes it counts it.
+        return None
+    return event if isinstance(event, Pulse) else None
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:

@@ -1,39 +1,28 @@
 """A pulse goes to every partition. It counts once it has come through all of them: only then nothing before it is missing."""
 
-from typing import Final, Generic, TypeVar
+from datetime import datetime
+from typing import Generic, TypeVar
 
 P = TypeVar("P")
 
-KEPT_MAX: Final = 64
-
 
 class Pulses(Generic[P]):
-    """Remembers which pulse each partition has come to. Order is that of their first sight; no clock is asked."""
+    """Remembers which pulse each partition has come to."""
 
     def __init__(self, partitions: list[P]) -> None:
-        self._reached: dict[P, int] = dict.fromkeys(partitions, 0)
-        self._ranks: dict[str, int] = {}
-        self._last = 0
-        self._told = 0
+        self._reached: dict[P, tuple[datetime, str] | None] = dict.fromkeys(partitions)
+        self._told: datetime | None = None
 
-    def heard(self, partition: P, text: str) -> str | None:
+    def heard(self, partition: P, at: datetime, text: str) -> str | None:
         """The newest pulse that has now come through all partitions, or None where there is none that was not told yet."""
-        rank = self._ranks.get(text)
-        if rank is None:
-            self._last = rank = self._last + 1
-            self._ranks[text] = rank
-            if len(self._ranks) > KEPT_MAX:
-                del self._ranks[next(iter(self._ranks))]
-        self._reached[partition] = max(rank, self._reached.get(partition, 0))
-        everywhere = min(self._reached.values())
-        if everywhere <= self._told:
+        before = self._reached.get(partition)
+        if before is not None and at < before[0]:  # The clock was set back: what was before compares with nothing now.
+            self._reached = dict.fromkeys(self._reached)
+            self._told = None
+        self._reached[partition] = (at, text)
+        reached = [one for one in self._reached.values() if one is not None]
+        oldest, told = min(reached)
+        if len(reached) < len(self._reached) or (self._told is not None and oldest <= self._told):
             return None
-        self._told = everywhere
-        told = None
-        for known, rank in list(self._ranks.items()):
-            if rank > everywhere:
-                break
-            told = known
-            if rank < everywhere:
-                del self._ranks[known]
+        self._told = oldest
         return told

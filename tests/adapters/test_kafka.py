@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
+import orjson
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
@@ -22,9 +23,10 @@ from app.kafka import broker as broker_of
 from app.kafka import make_topics
 from app.refusal import Refused
 from app.settings import Settings
-from domain.streams import AVAILABILITY, PATIENTS, STAFF, TOPICS
+from domain.streams import AVAILABILITY, PATIENTS, STAFF, TOPICS, Pulse
 from tests.kafka import Kafka
 
+AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 RECENT = timedelta(minutes=2)
 NOWHERE = Broker("127.0.0.1:1")
 
@@ -196,26 +198,44 @@ async def test_what_was_deleted_before_it_was_read_is_passed_over(broker: Broker
 
 def test_a_pulse_counts_once_it_came_through_all_partitions() -> None:
     pulses = Pulses(["a", "b", "c"])
-    assert [pulses.heard(one, "1") for one in "ab"] == [None, None]
-    assert pulses.heard("a", "2") is None
-    assert pulses.heard("c", "1") == "1"
-    assert [pulses.heard("c", "3"), pulses.heard("b", "3")] == [None, "2"]
-    assert [pulses.heard("a", "3"), pulses.heard("a", "3")] == ["3", None]
-    for n in range(1000):
-        assert pulses.heard("a", f"only here {n}") is None
-    assert len(pulses._ranks) < 100
+
+    def heard(partitions: str, second: int) -> list[str | None]:
+        return [pulses.heard(one, AT + timedelta(seconds=second), str(second)) for one in partitions]
+
+    assert heard("ab", 1) == [None, None]
+    assert heard("a", 2) == [None]
+    assert heard("c", 1) == ["1"]
+    assert heard("cb", 3) == [None, "2"]
+    assert heard("aaa", 3) == ["3", None, None]
+    # A process that begins two minutes back reads one partition after the other.
+    assert [told for second in range(4, 124) for told in heard("a", second)] == [None] * 120
+    assert [told for second in range(4, 124) for told in heard("b", second)] == [None] * 120
+    assert [told for second in range(4, 124) for told in heard("c", second)] == [
+        str(second) for second in range(4, 124)
+    ]
+    assert heard("ab", 50) == [None, None]  # a clock that was set back
+    assert heard("c", 50) == ["50"]
+    assert heard("abc", 51) == [None, None, "51"]
 
 
 async def test_a_pulse_is_told_once(broker: Broker, tag: str) -> None:
+    pulses = [orjson.dumps(Pulse(tag, datetime.now(UTC), n).envelope()).decode() for n in range(3)]
+    found: list[tuple[str, str]] = []
     async with Publisher(broker) as publisher:
-        reading = asyncio.create_task(_read(KafkaLog(broker), tag, lambda got: got[-1][1] == "end"))
-        for n in range(3):
-            await publisher.pulse(f"{tag}{n}")
-        await publisher.publish([(topic, f"k{n}", f"{tag}more") for topic in TOPICS for n in range(50)])
-        await asyncio.sleep(0.5)
-        await publisher.publish([(AVAILABILITY, "k", f"{tag}end")])
-        told = [one for one in await reading if one[1].isdecimal()]
-    assert told == [(AVAILABILITY, "0"), (AVAILABILITY, "1"), (AVAILABILITY, "2")]
+        for pulse in pulses:
+            await publisher.pulse(pulse)
+            await publisher.publish([(topic, f"k{n}", f"{tag}more") for topic in TOPICS for n in range(50)])
+        await publisher.publish([(topic, f"k{n}", f"{tag}end") for topic in TOPICS for n in range(50)])
+    async with asyncio.timeout(10), aclosing(_records(KafkaLog(broker))) as records:
+        async for record in records:
+            if tag in record[1]:
+                found.append(record)
+            if sum(text == f"{tag}end" for _, text in found) == 150:
+                break
+    assert [one for one in found if one[1] in pulses] == [(AVAILABILITY, pulse) for pulse in pulses]
+    for n, pulse in enumerate(pulses):  # all that came before it was told before it
+        before = found[: found.index((AVAILABILITY, pulse))]
+        assert sum(text == f"{tag}more" for _, text in before) >= 150 * n
 
 
 async def test_nobody_there_is_one_kind_of_error() -> None:
