@@ -24,6 +24,7 @@ from services.live.pace import Pace
 from services.live.reading import Reading
 from services.live.snapshots import Snapshots
 from services.live.trust import Trust
+from tests.proofs import proof
 from tests.services.live_town import View, frame, settled
 from tests.sizes import LIVE_COMMITS_STORED
 from tests.world import MONDAY, World, new_key, opening_id, relayed, slot_id, staff
@@ -233,6 +234,7 @@ async def test_a_random_history_ends_with_the_truth(world: World) -> None:
         await process.hear()
     await asyncio.gather(*(caught_up(*one) for one in followers))
     await same_from_memory(processes[0], {one[1] for one in followers})
+    proof("live calendar over PostgreSQL", commits=LIVE_COMMITS_STORED, followers=len(followers), diverged=0)
     for *_, member in followers:
         member.close()
     for process in processes:
