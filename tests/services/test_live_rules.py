@@ -12,8 +12,9 @@ from domain.calendars import Taken
 from domain.faults import BadInput, Unavailable
 from domain.frames import Delta, Heartbeat, Snapshot, SnapshotReason
 from domain.streams import CalendarEvent, Cursor, Pulse, Resumed
+from services.live.clock import Clock
 from services.live.member import TooSlow
-from tests.services.live_town import TODAY, Server, Town, View, frame, kind, settled, silent, truth, week
+from tests.services.live_town import MONDAY, TODAY, Server, Town, View, frame, kind, settled, silent, truth, week
 
 DAY = TODAY + timedelta(days=2)
 FAST = {"frame_seconds": 0.0, "patience_seconds": 0.05}
@@ -739,3 +740,22 @@ async def test_the_process_s_calendars_are_told_before_anybody_reads(town: Town)
     town.restore()
     server.hear(town.pulse(), *town.take(1, DAY, in_new_york(12))[1])
     assert told[3:] == ["forget", "heard", "apply 1"]
+
+
+def test_the_clock_follows_pulses_but_not_those_of_a_backlog() -> None:
+    here = [100.0]
+    clock = Clock(lambda: here[0])
+    assert not clock.known
+    assert clock.hear(MONDAY)
+    here[0] += 2
+    assert clock.now() == MONDAY + timedelta(seconds=2)
+    for second in range(60):  # a backlog comes all at once
+        assert not clock.hear(MONDAY - timedelta(seconds=60 - second) + timedelta(seconds=0.5))
+    assert clock.now() == MONDAY + timedelta(seconds=2)
+    earlier = MONDAY - timedelta(hours=1)
+    assert not clock.hear(earlier)
+    here[0] += 1
+    assert clock.hear(earlier + timedelta(seconds=1))  # it was set back
+    assert clock.now() == earlier + timedelta(seconds=1)
+    here[0] += 1
+    assert clock.hear(MONDAY)
