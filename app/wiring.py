@@ -37,7 +37,7 @@ from services.changing import Changing
 from services.contention import Shield
 from services.live.calendars import ProcessCalendars
 from services.live.catalog import ProcessCatalog
-from services.live.snapshots import Snapshots
+from services.live.snapshots import Kept, Snapshots
 from services.live.trust import Trust
 from services.origins import Origins
 from services.patients import Patients
@@ -129,7 +129,7 @@ def _built(settings: Settings, database: Database, redis: Any, relay: Relay, lim
         open_times=open_times,
         standing=standing,
         process=process,
-        snapshots=Snapshots(database, OpenTimes(known, exact), (process, open_times, standing) if kept else None),
+        snapshots=Snapshots(database, OpenTimes(known, exact), Kept(process, open_times, standing) if kept else None),
         recent=recent,
         services=Services(
             Booking(desk),

@@ -53,7 +53,7 @@ class ProcessCalendars:
         self._weeks = 0
         self._at: dict[int, set[int]] = {}  # Providers with an entry, by clinic.
         self._kinds: dict[int, VisitType] = {}
-        self._places: dict[int, Cursor] = {}
+        self._points: dict[int, Cursor] = {}
         self._asked: dict[int, tuple[datetime, Cursor]] = {}
         # What in-flight reads are measured by: newest versions heard, and when what was dropped.
         self._heard: dict[Pair, tuple[int, int]] = {}
@@ -69,7 +69,7 @@ class ProcessCalendars:
         if self._epoch is not None and event.epoch != self._epoch:
             self.forget()
         clinic_key, provider_key = event.clinic_key, event.provider_key
-        self._places[clinic_key] = Cursor(event.epoch, clinic_key, event.seq)
+        self._points[clinic_key] = Cursor(event.epoch, clinic_key, event.seq)
         if provider_key is None:
             if event.invalidated:
                 self.drop(clinic_key)
@@ -111,7 +111,7 @@ class ProcessCalendars:
         self._forgotten = self._count
         self._entries.clear()
         self._weeks = 0
-        for known in (self._at, self._kinds, self._places, self._asked, self._heard, self._dropped, self._floors):
+        for known in (self._at, self._kinds, self._points, self._asked, self._heard, self._dropped, self._floors):
             known.clear()
         self._epoch = None
         self._trust.lost()
@@ -125,7 +125,7 @@ class ProcessCalendars:
         heard_until = pulse.at - timedelta(seconds=pulse.horizon_age)
         for clinic_key, (at, place) in list(self._asked.items()):
             if at < heard_until:
-                self._places.setdefault(clinic_key, place)
+                self._points.setdefault(clinic_key, place)
                 del self._asked[clinic_key]
 
     # What this process wrote itself: known before the streams tell.
@@ -154,11 +154,11 @@ class ProcessCalendars:
         """The database's clock; None while nothing counts."""
         return self._trust.now()
 
-    def place(self, clinic_key: int) -> Cursor | None:
+    def point(self, clinic_key: int) -> Cursor | None:
         """Where the clinic's stream stands here: nothing kept is older."""
-        return self._places.get(clinic_key)
+        return self._points.get(clinic_key)
 
-    def learn_place(self, place: Cursor, at: datetime) -> None:
+    def learn_point(self, place: Cursor, at: datetime) -> None:
         """For a clinic whose stream is quiet: where it stood in the database at `at`. Counts once all before `at` was heard."""
         if self._trust.now() is not None and place.epoch == self._epoch:
             self._asked[place.clinic_key] = at, place

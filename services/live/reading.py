@@ -52,10 +52,12 @@ class Change:
 class Reading:
     """Applies the patients' limits for everyone (rule 6). Raises Unavailable where the database does not answer."""
 
-    def __init__(self, database: Database, open_times: OpenTimes, standing: Standing, at_once: int = 8) -> None:
+    def __init__(
+        self, database: Database, open_times: OpenTimes, at_once: int = 8, standing: Standing | None = None
+    ) -> None:
         self._database = database
+        self._standing = standing or Standing(database)
         self._open_times = open_times
-        self._standing = standing
         self._turns = asyncio.Semaphore(at_once)
 
     @asynccontextmanager
@@ -70,12 +72,13 @@ class Reading:
     async def facts(self, shape: Shape) -> Facts:
         """Raises BadInput for ids that name nothing."""
         async with self._primary() as reader:
-            return await facts(reader, self._standing, shape)
+            return await facts(reader, shape, self._standing)
 
     async def everything(self, shape: Shape, about: Facts, last: date) -> Content:
         """All free times up to `last`, or as many whole days as fit (rule 1)."""
+        keys = [(one, shape.clinic_key, shape.visit_type_key) for one in sorted(about.provider_keys)]
         async with self._primary() as reader:
-            return await content(reader, self._open_times, shape, about, last)
+            return await content(reader, self._open_times, keys, shape.first, last, about.visit_type)
 
     async def changed(self, shape: Shape, about: Facts, events: Iterable[CalendarEvent], last: date) -> Change:
         """How all starts and openings up to `last` stand that the events touch; empty where they touch none."""
@@ -140,7 +143,7 @@ class Reading:
         return change
 
 
-async def facts(reader: Reader, standing: Standing, shape: Shape) -> Facts:
+async def facts(reader: Reader, shape: Shape, standing: Standing) -> Facts:
     """Raises BadInput for ids that name nothing."""
     clinic = (await standing.clinics(reader, [shape.clinic_key])).get(shape.clinic_key)
     if clinic is None:
@@ -155,15 +158,21 @@ async def facts(reader: Reader, standing: Standing, shape: Shape) -> Facts:
     return Facts(clinic.zone, clinic.time_zone, kind, frozenset(found))
 
 
-async def content(reader: Reader, open_times: OpenTimes, shape: Shape, about: Facts, last: date) -> Content:
+async def content(
+    reader: Reader,
+    open_times: OpenTimes,
+    keys: Sequence[calendars.Triple],
+    first: date,
+    last: date,
+    kind: VisitType,
+) -> Content:
     """Free times by start, as many whole days as fit."""
-    keys = [(one, shape.clinic_key, shape.visit_type_key) for one in sorted(about.provider_keys)]
-    if not keys or last < shape.first:
+    if not keys or last < first:
         return Content(last, [])
-    times = await open_times.free(reader, keys, shape.first, last, binding=True, limit=TIMES_MAX + 1)
+    times = await open_times.free(reader, keys, first, last, binding=True, limit=TIMES_MAX + 1)
     found = sorted((slot for some in times.values() for slot in some), key=lambda one: (one.starts_at, one.id))
-    through, shown = _whole_days(found, shape.first, last)
-    return Content(through, [slots.as_open(slot, about.visit_type) for slot in shown])
+    through, shown = _whole_days(found, first, last)
+    return Content(through, [slots.as_open(slot, kind) for slot in shown])
 
 
 def covers(shape: Shape, about: Facts, through: date, now: datetime) -> date:

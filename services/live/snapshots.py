@@ -1,11 +1,12 @@
-"""The open times of a clinic at one moment, with the cursor of that moment: from this process where it can tell, else from the
-database as one."""
+"""The open times of a clinic at one moment, with the cursor of that moment: from the database as one, or from this process."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from adapters.postgres import stream_heads
-from adapters.postgres.database import Database, answering
+from adapters.postgres.database import Database, Reader, answering
 from adapters.postgres.open_times import OpenTimes
 from adapters.postgres.standing import Standing
-from domain.faults import BadInput
 from domain.frames import Snapshot
 from domain.shapes import Shape
 from domain.streams import Cursor
@@ -13,47 +14,58 @@ from services.live import reading
 from services.live.calendars import ProcessCalendars
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What this process keeps, and who reads through it."""
+
+    calendars: ProcessCalendars
+    open_times: OpenTimes
+    standing: Standing
+
+
 class Snapshots:
     """Applies the patients' limits for everyone (rule 6)."""
 
-    def __init__(
-        self, database: Database, open_times: OpenTimes, own: tuple[ProcessCalendars, OpenTimes, Standing] | None = None
-    ) -> None:
-        """`own`: what this process keeps, and who reads through it."""
+    def __init__(self, database: Database, open_times: OpenTimes, kept: Kept | None = None) -> None:
         self._database = database
         self._open_times = open_times
-        self._straight = Standing(database)
-        self._own = own
+        self._standing = Standing(database)
+        self._kept = kept
 
     async def read(self, shape: Shape, *, primary: bool) -> Snapshot:
         """Calendar and cursor of one moment. Raises BadInput for ids that name nothing."""
-        if self._own is not None and not primary:
-            found = await self._here(shape, *self._own)
+        if self._kept is not None and not primary:
+            found = await self._here(shape, self._kept)
             if found is not None:
                 return found
         async with answering(), self._database.snapshot(primary=primary) as tx:
-            about = await reading.facts(tx, self._straight, shape)
             heads = await stream_heads.heads(tx, [shape.clinic_key])
-            if self._own is not None:
-                self._own[0].learn_place(Cursor(heads.epoch, shape.clinic_key, heads.seqs[shape.clinic_key]), heads.now)
-            read = await reading.content(tx, self._open_times, shape, about, shape.last)
-        until = reading.covers(shape, about, read.through, heads.now)
-        cursor = Cursor(heads.epoch, shape.clinic_key, heads.seqs[shape.clinic_key], until.toordinal())
-        return Snapshot(str(cursor), heads.now.astimezone(about.zone), about.zone_name, read.through, read.slots)
+            place = Cursor(heads.epoch, shape.clinic_key, heads.seqs[shape.clinic_key])
+            if self._kept is not None:
+                self._kept.calendars.learn_point(place, heads.now)
+            about = await reading.facts(tx, shape, self._standing)
+            return await self._snapshot(tx, self._open_times, shape, about, place, heads.now)
 
-    async def _here(
-        self, shape: Shape, own: ProcessCalendars, open_times: OpenTimes, standing: Standing
-    ) -> Snapshot | None:
+    async def _here(self, shape: Shape, kept: Kept) -> Snapshot | None:
         """Nothing here is older than the cursor, which is had first; what is newer will be told after it once more."""
-        now, place, reader = own.now(), own.place(shape.clinic_key), self._database.primary
+        now, place = kept.calendars.now(), kept.calendars.point(shape.clinic_key)
         if now is None or place is None:
             return None
         async with answering():
-            try:
-                about = await reading.facts(reader, standing, shape)
-            except BadInput:
-                return None  # Perhaps it is only not known here yet.
-            read = await reading.content(reader, open_times, shape, about, shape.last)
-        until = reading.covers(shape, about, read.through, now)
-        cursor = Cursor(place.epoch, shape.clinic_key, place.seq, until.toordinal())
-        return Snapshot(str(cursor), now.astimezone(about.zone), about.zone_name, read.through, read.slots)
+            about = await reading.facts(self._database.primary, shape, kept.standing)
+            return await self._snapshot(self._database.primary, kept.open_times, shape, about, place, now)
+
+    async def _snapshot(
+        self,
+        reader: Reader,
+        open_times: OpenTimes,
+        shape: Shape,
+        about: reading.Facts,
+        place: Cursor,
+        now: datetime,
+    ) -> Snapshot:
+        keys = [(one, shape.clinic_key, shape.visit_type_key) for one in sorted(about.provider_keys)]
+        found = await reading.content(reader, open_times, keys, shape.first, shape.last, about.visit_type)
+        until = reading.covers(shape, about, found.through, now)
+        cursor = replace(place, covers=until.toordinal())
+        return Snapshot(str(cursor), now.astimezone(about.zone), about.zone_name, found.through, found.slots)

@@ -253,7 +253,7 @@ class TownReading(Reading):
     """Counts what is asked, waits a little as I/O does, and fails when told to."""
 
     def __init__(self, town: Town, times: Primary, chance: random.Random | None = None) -> None:
-        super().__init__(None, times, None)  # type: ignore[arg-type]
+        super().__init__(None, times)  # type: ignore[arg-type]
         self.town = town
         self.times = times
         self.asked: list[str] = []
@@ -329,7 +329,9 @@ def facts(town: Town, shape: Shape) -> Facts:
 
 
 async def truth(town: Town, shape: Shape, times: Primary | None = None) -> reading.Content:
-    return await reading.content(None, times or Primary(town), shape, facts(town, shape), shape.last)  # type: ignore[arg-type]
+    about = facts(town, shape)
+    keys = [(one, shape.clinic_key, shape.visit_type_key) for one in sorted(about.provider_keys)]
+    return await reading.content(None, times or Primary(town), keys, shape.first, shape.last, about.visit_type)  # type: ignore[arg-type]
 
 
 @dataclass

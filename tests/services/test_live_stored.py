@@ -22,7 +22,7 @@ from services.live.hub import Hub
 from services.live.live import Live
 from services.live.pace import Pace
 from services.live.reading import Reading
-from services.live.snapshots import Snapshots
+from services.live.snapshots import Kept, Snapshots
 from services.live.trust import Trust
 from tests.proofs import proof
 from tests.services.live_town import View, frame, settled
@@ -43,9 +43,9 @@ class Process:
         self.kept = ProcessCalendars(database.primary, trust, catalog)
         standing = Standing(database, catalog if keeping else None)
         times = OpenTimes(known, None, self.kept if keeping else None)
-        self.snapshots = Snapshots(database, OpenTimes(known), (self.kept, times, standing) if keeping else None)
+        self.snapshots = Snapshots(database, OpenTimes(known), Kept(self.kept, times, standing) if keeping else None)
         pace = Pace(frame_seconds=0.0, patience_seconds=0.3)
-        self.hub = Hub(Reading(database, times, standing), self.snapshots, self.kept, pace)
+        self.hub = Hub(Reading(database, times, standing=standing), self.snapshots, self.kept, pace)
         self.live = Live(self.hub, self.snapshots)
         self.position = 0
 

@@ -274,17 +274,17 @@ def test_one_old_pulse_is_no_sign_of_life(here: Here) -> None:
 
 def test_a_quiet_clinics_place_counts_once_all_before_was_heard(here: Here) -> None:
     place = Cursor(EPOCH, 3, 10)
-    here.kept.learn_place(place, NOW)
+    here.kept.learn_point(place, NOW)
     here.pulse()
-    assert here.kept.place(3) is None
+    assert here.kept.point(3) is None
     here.seconds += 1
     here.pulse(age=2)
-    assert here.kept.place(3) is None
+    assert here.kept.point(3) is None
     here.seconds += 1
     here.pulse()
-    assert here.kept.place(3) == place
+    assert here.kept.point(3) == place
     here.kept.apply(told(1))
-    assert here.kept.place(3) == Cursor(EPOCH, 3, 1)
+    assert here.kept.point(3) == Cursor(EPOCH, 3, 1)
 
 
 def provider(key: int, clinics: tuple[int, ...], types: tuple[int, ...]) -> Provider:
