@@ -54,9 +54,13 @@ def understood(schema: strawberry.Schema, text: str, viewer: Viewer) -> Known:
 
 
 def is_subscription(known: Known, operation_name: str | None) -> bool:
+    """Raises Refused where the document has no such operation, or several and none is named."""
     assert known.document is not None
     operation = get_operation_ast(known.document, operation_name)
-    return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+    if operation is None:
+        said = "There is no such operation in the document." if operation_name else "Name the operation."
+        raise Refused([GraphQLError(said, extensions={"code": "GRAPHQL_VALIDATION_FAILED"})])
+    return operation.operation is OperationType.SUBSCRIPTION
 
 
 class Subscribed:

@@ -17,7 +17,7 @@ from app.graphql import HEADERS, PLAIN_JSON, Refusal, asked_in, response, viewer
 from app.live.answers import Answers, Declined
 from app.live.guests import Guests
 from app.live.pace import Pace
-from app.live.wire import WIRE
+from app.live.wire import WIRE, Line
 from services.live.watching import TooSlow
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -69,7 +69,8 @@ class EventStream(Response):
         self._sent_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._cut = scope["extensions"][WIRE].cut
+        self._line: Line = scope["extensions"][WIRE]
+        self._line.narrow()
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         loop = asyncio.get_running_loop()
         work = asyncio.create_task(self._all(send))
@@ -111,7 +112,7 @@ class EventStream(Response):
             async with asyncio.timeout(self._pace.send):
                 await send({"type": "http.response.body", "body": body, "more_body": more})
         except TimeoutError:
-            self._cut()
+            self._line.cut()
             raise
         self._sent_at = asyncio.get_running_loop().time()
 

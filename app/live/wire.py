@@ -11,7 +11,7 @@ from websockets.http11 import Request
 
 WIRE: Final = "appointments.wire"
 REASON_MAX: Final = 120
-SEND_BUFFER: Final = 128 * 1024
+SEND_BUFFER: Final = 64 * 1024
 
 
 class Wire(WebSocketsSansIOProtocol):
@@ -86,6 +86,10 @@ class Line(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = cast("Any", {WIRE: self})
+
+    def narrow(self) -> None:
+        """For a connection that streams."""
+        _bounded(self.transport)
 
     def cut(self) -> None:
         self.transport.abort()

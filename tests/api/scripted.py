@@ -102,7 +102,13 @@ def now() -> datetime:
 def open_slot(number: int) -> OpenSlot:
     start = datetime(2026, 3, 2, 14, tzinfo=UTC) + timedelta(minutes=15 * number)
     return OpenSlot(
-        f"slot-{number}", "provider", start, start + timedelta(minutes=15), date(2026, 3, 2), 1, start - timedelta(hours=2)
+        f"slot-{number}",
+        "provider",
+        start,
+        start + timedelta(minutes=15),
+        date(2026, 3, 2),
+        1,
+        start - timedelta(hours=2),
     )
 
 
@@ -117,6 +123,6 @@ class Stage:
 async def staged(settings: Settings, addresses: Addresses, pace: Pace = PACE) -> AsyncIterator[Stage]:
     live = ScriptedLive()
     async with product(settings, addresses) as built:
-        built = replace(built, services=replace(built.services, live=live))
-        async with served(built, listen(settings), pace=pace) as url:
+        scripted = replace(built, services=replace(built.services, live=live))
+        async with served(scripted, listen(settings), pace=pace) as url:
             yield Stage(url, live, settings)

@@ -65,7 +65,12 @@ class Talker:
 async def talking(
     url: str, *, protocols: list[str] | None = None, origin: str | None = None, **more: Any
 ) -> AsyncIterator[Talker]:
+    talker = await opened(url, protocols, origin, **more)
+    async with talker.connection:
+        yield talker
+
+
+async def opened(url: str, protocols: list[str] | None = None, origin: str | None = None, **more: Any) -> Talker:
     named = [Subprotocol(one) for one in (protocols if protocols is not None else ["graphql-transport-ws"])]
     address = url.replace("http", "ws", 1) + "/graphql"
-    async with connect(address, subprotocols=named or None, origin=origin, **more) as connection:  # type: ignore[arg-type]
-        yield Talker(connection)
+    return Talker(await connect(address, subprotocols=named or None, origin=origin, **more))  # type: ignore[arg-type]
