@@ -200,7 +200,9 @@ class Sockets(GraphQL[Any, None]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.guests.leaving:
-            await WebSocket(scope, receive, send).close(RESTARTING)
+            # Let in to be told so: clients take a refused handshake for an error of their own.
+            await WebSocket(scope, receive, send).accept(GRAPHQL_TRANSPORT_WS_PROTOCOL)
+            scope["extensions"][WIRE].hang_up(RESTARTING, "The server restarts", self.pace.goodbye)
             return
         await super().__call__(scope, receive, send)
 
