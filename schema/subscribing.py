@@ -117,7 +117,7 @@ class Subscribed:
         """The answer's JSON, once it is written down whose data it tells (rule 22)."""
         result = self._executor(event).execute_operation(False)
         if not isinstance(result, ExecutionResult):
-            result = await result  # type: ignore[misc]
+            result = await result
         assert isinstance(result, ExecutionResult)
         await self._context.pages.write_audit()
         return _json(result)
