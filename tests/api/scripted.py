@@ -95,6 +95,12 @@ class ScriptedLive:
         return sum(len(some) for some in self.watches.values())
 
 
+async def until(true: Any, seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.01)
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 

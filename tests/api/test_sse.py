@@ -16,9 +16,8 @@ from app.embedded import Addresses
 from app.live.pace import Pace
 from app.settings import Settings
 from domain import ids
-from tests.api.scripted import UNKNOWN_CLINIC, Stage, staged
+from tests.api.scripted import UNKNOWN_CLINIC, Stage, staged, until
 from tests.api.talker import AVAILABILITY, talking
-from tests.api.test_websocket import until
 from tests.api.town import Town
 
 TIMES = AVAILABILITY % ids.node(ids.VISIT_TYPE, 1)

@@ -15,9 +15,8 @@ from app.embedded import Addresses
 from app.live.pace import Pace
 from app.settings import Settings
 from domain import ids
-from tests.api.scripted import ScriptedLive, staged
+from tests.api.scripted import ScriptedLive, staged, until
 from tests.api.talker import AVAILABILITY, opened
-from tests.api.test_websocket import until
 
 TIMES = AVAILABILITY % ids.node(ids.VISIT_TYPE, 1)
 CLINIC = {"c": ids.node(ids.CLINIC, 1)}

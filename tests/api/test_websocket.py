@@ -16,7 +16,7 @@ from app.settings import Settings
 from domain import ids
 from tests import sizes
 from tests.api.client import Client
-from tests.api.scripted import UNKNOWN_CLINIC, Stage, staged
+from tests.api.scripted import UNKNOWN_CLINIC, Stage, staged, until
 from tests.api.talker import AVAILABILITY, opened, talking
 from tests.api.town import Town
 
@@ -42,12 +42,6 @@ def tokens(settings: Settings) -> Client:
 async def _nobody_left(stage: Stage) -> AsyncIterator[None]:
     yield
     await until(lambda: stage.live.watching == 0)
-
-
-async def until(true: Any, seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 (what is waited for has no event)
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
