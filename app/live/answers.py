@@ -11,7 +11,7 @@ from app.graphql import Asked, Operations, Refusal
 from app.wiring import Product
 from domain.access import Viewer
 from schema.subscribing import Refused, Subscribed, is_subscription, understood
-from services.live.watching import TooSlow
+from services.live.member import TooSlow
 
 
 class Declined(Exception):

@@ -18,7 +18,7 @@ from app.live.answers import Answers, Declined
 from app.live.guests import Guests
 from app.live.pace import Pace
 from app.live.wire import WIRE, Line
-from services.live.watching import TooSlow
+from services.live.member import TooSlow
 
 EVENT_STREAM: Final = "text/event-stream"
 COMPLETE: Final = b"event: complete\ndata:\n\n"

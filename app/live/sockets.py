@@ -26,7 +26,7 @@ from app.live.messages import problem
 from app.live.pace import Pace
 from app.live.wire import WIRE, Wire
 from domain.access import ANONYMOUS
-from services.live.watching import TooSlow
+from services.live.member import TooSlow
 
 EXPIRED, NEVER, BUSY, TOO_SLOW, RESTARTING = 4403, 4401, 4409, 4430, 1012
 

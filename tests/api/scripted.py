@@ -17,7 +17,7 @@ from domain.appointments import OpenSlot
 from domain.faults import BadInput
 from domain.frames import Delta, Heartbeat, Snapshot, SnapshotReason, StreamReset
 from domain.shapes import Shape
-from services.live.watching import TooSlow
+from services.live.member import TooSlow
 
 UNKNOWN_CLINIC = 999_999_999
 
