@@ -60,10 +60,12 @@ def application(
     operations = Operations(schema, product)
     answers = Answers(schema, product, operations)
     endpoint = GraphQLEndpoint(operations, product)
-    events = Events(answers, product.tokens, state.guests, pace)
+    events = Events(answers, product.tokens, state.guests, pace, product.limits)
     own = _origin(product.settings.public_url)
     allows = product.services.origins.allows
-    sockets = Sockets(schema, answers, product.tokens, state.guests, lambda one: one == own or allows(one), pace)
+    sockets = Sockets(
+        schema, answers, product.tokens, state.guests, lambda one: one == own or allows(one), pace, product.limits
+    )
     sdl = schema.as_str()
 
     async def graphql(request: Request) -> Response:

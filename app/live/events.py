@@ -1,8 +1,9 @@
 """graphql-sse, distinct connections: /graphql with Accept: text/event-stream, by POST or, without mutations, by GET."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 from time import time
 from typing import Final
 from uuid import uuid4
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.auth import Tokens
 from app.graphql import HEADERS, PLAIN_JSON, Refusal, asked_in, response, viewer_of
+from app.limits import CONNECTED, CONNECTED_RETRY_SECONDS, AddressLimits, address_of, too_many
 from app.live.answers import Answers, Declined
 from app.live.guests import Guests
 from app.live.pace import Pace
@@ -30,7 +32,10 @@ def is_wanted(request: Request) -> bool:
 
 
 class Events:
-    def __init__(self, answers: Answers, tokens: Tokens, guests: Guests, pace: Pace) -> None:
+    def __init__(
+        self, answers: Answers, tokens: Tokens, guests: Guests, pace: Pace, limits: AddressLimits | None
+    ) -> None:
+        self._limits = limits
         self._answers = answers
         self._tokens = tokens
         self._guests = guests
@@ -50,7 +55,17 @@ class Events:
         authorization = request.headers.get("authorization")
         ends_at = self._tokens.expires_at(authorization) if authorization is not None else None
         answers = self._answers.of(viewer, asked, reading=request.method == "GET")
-        return EventStream(answers, request_id, ends_at, self._guests, self._pace)
+        stream = EventStream(answers, request_id, ends_at, self._guests, self._pace)
+        address = address_of(request)
+        if self._limits is None or address is None:
+            return stream
+        if not self._limits.enter(address):
+            headers = {"Retry-After": str(CONNECTED_RETRY_SECONDS)}
+            return response(
+                {"errors": [too_many(CONNECTED, CONNECTED_RETRY_SECONDS)]}, 429, PLAIN_JSON, request_id, headers
+            )
+        stream.leave = partial(self._limits.leave, address)
+        return stream
 
 
 class EventStream(Response):
@@ -67,8 +82,15 @@ class EventStream(Response):
         self._guests = guests
         self._pace = pace
         self._sent_at = 0.0
+        self.leave: Callable[[], None] = lambda: None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._stream(scope, receive, send)
+        finally:
+            self.leave()
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._line: Line = scope["extensions"][WIRE]
         self._line.narrow()
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import timedelta
+from math import ceil
 from time import time
 from typing import Any, cast
 from uuid import uuid4
@@ -20,6 +21,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 
 from app.auth import TokenRefused, Tokens
 from app.graphql import Asked
+from app.limits import OFTEN, AddressLimits, address_of, too_many
 from app.live.answers import Answers, Declined
 from app.live.guests import Guests
 from app.live.messages import problem
@@ -156,6 +158,7 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
         viewer = replace(self.viewer, request_id=uuid4().hex)
         with suppress(WebSocketDisconnected):
             try:
+                await self._counted()
                 async with aclosing(self.view.answers.of(viewer, asked)) as answers:
                     async for answer in answers:
                         await deliver(before + answer + b"}")
@@ -166,6 +169,13 @@ class Handler(BaseGraphQLTransportWSHandler[Any, None]):
                 )
             except TooSlow:
                 self._hang_up(TOO_SLOW, "Too slow")
+
+    async def _counted(self) -> None:
+        """Each operation is a request from its address, as over HTTP. Raises Declined."""
+        limits, address = self.view.limits, address_of(self.websocket.ws)
+        wait = await limits.wait(address) if limits is not None and address is not None else 0
+        if wait:
+            raise Declined([too_many(OFTEN, ceil(wait))])
 
     def _hang_up(self, code: int, reason: str) -> None:
         self.websocket.wire.hang_up(code, reason, self.view.pace.goodbye)
@@ -185,6 +195,7 @@ class Sockets(GraphQL[Any, None]):
         guests: Guests,
         allowed: Callable[[str], bool],
         pace: Pace,
+        limits: AddressLimits | None,
     ) -> None:
         super().__init__(
             schema,
@@ -196,6 +207,7 @@ class Sockets(GraphQL[Any, None]):
         self.tokens = tokens
         self.guests = guests
         self.pace = pace
+        self.limits = limits
         self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

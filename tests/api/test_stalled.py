@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, closing
 from time import monotonic
 from typing import Any
 
+import httpx2
 import pytest
 
 from app.embedded import Addresses
@@ -120,6 +121,29 @@ async def test_a_slow_reader_that_goes_on_reading_is_waited_for(settings: Settin
                 got += some
                 await asyncio.sleep(0.02)
         assert len(got) > 300_000
+
+
+async def test_operations_and_streams_count_for_their_address(settings: Settings, addresses: Addresses) -> None:
+    limited = settings.model_copy(update={"limits": True, "limit_rate": 0.1, "limit_burst": 5, "limit_sockets": 2})
+    accept = {"Accept": "text/event-stream"}
+    alone = Addresses(addresses.database_url, None, None)
+    async with staged(limited, alone) as there, httpx2.AsyncClient(base_url=there.url) as http:
+        talker = await opened(there.url)
+        await talker.begin()
+        asked = {"query": TIMES, "variables": CLINIC}
+        async with http.stream("POST", "/graphql", json=asked, headers=accept) as first:
+            assert first.status_code == 200
+            refused = await http.post("/graphql", json=asked, headers=accept)
+            assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (429, "RATE_LIMITED")
+        for number in range(3):
+            await talker.subscribe("{ specialties }", name=str(number))
+            await talker.next(str(number))
+            await talker.hear()
+        await talker.subscribe("{ specialties }", name="more")
+        [error] = await talker.refused("more")
+        assert error["extensions"]["code"] == "RATE_LIMITED"
+        assert error["extensions"]["retryAfterSeconds"] >= 1
+        await talker.connection.close()
 
 
 async def test_the_server_leaves_its_guests_one_after_another(settings: Settings, addresses: Addresses) -> None:
