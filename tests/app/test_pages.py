@@ -16,11 +16,12 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from starlette.applications import Starlette
 
 from app import pages
+from tests.api.scripted import staged, until
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "app" / "web" / "src"
 EXAMPLES = sorted((SOURCES / "explorer" / "examples").glob("*.graphql"))
-TABS = ["FindClinics", "OpenTimes", "ClinicWeek", "HoldAndBook", "MoveAndCancel", "DaySheet"]
+TABS = ["FindClinics", "OpenTimes", "ClinicWeek", "HoldAndBook", "MoveAndCancel", "DaySheet", "WatchTimes"]
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -227,7 +228,7 @@ async def explorer(watched: Watched) -> Page:
 
 async def tab(page: Page, name: str) -> None:
     await page.locator("button.graphiql-tab-button", has_text=name).click()
-    await expect(page.locator(".graphiql-query-editor")).to_contain_text("of 6.")
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("of 7.")
 
 
 async def expect_shown(page: Page, editor: str, text: str) -> None:
@@ -245,7 +246,7 @@ async def run(page: Page) -> Any:
     return answer
 
 
-async def test_explorer_has_six_examples_and_runs_the_first(watched: Watched) -> None:
+async def test_explorer_has_seven_examples_and_runs_the_first(watched: Watched) -> None:
     page = await explorer(watched)
     assert await page.locator("button.graphiql-tab-button").all_text_contents() == TABS
     answer = await run(page)
@@ -343,3 +344,19 @@ async def test_reload_keeps_what_was_typed_but_no_token(watched: Watched) -> Non
     await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text("My own words")
     assert await page.locator("button.graphiql-tab-button").all_text_contents() == TABS
     assert await page.get_by_label("Bearer token").input_value() == ""
+
+
+async def test_open_times_are_watched_by_pressing_play(live_server: Any, context: BrowserContext) -> None:
+    async with staged(live_server.settings, live_server.addresses) as stage:
+        watched = Watched(await context.new_page(), stage.url)
+        page = await explorer(watched)
+        await page.get_by_label("Act as").select_option("patient")
+        await tab(page, "WatchTimes")
+        await page.get_by_role("button", name="Execute query").click()
+        await expect_shown(page, ".graphiql-response", "AvailabilitySnapshot")
+        stage.live.change()
+        await expect_shown(page, ".graphiql-response", "AvailabilityDelta")
+        await page.get_by_role("button", name="Stop query").click()
+        await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+        await until(lambda: stage.live.watching == 0)
+        watched.assert_clean()
