@@ -7,6 +7,7 @@ from typing import Any
 import strawberry
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -14,11 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.postgres import changes
 from adapters.postgres.database import answering
-from app import examples, pages
+from app import calendar_pages, examples, pages
 from app.cors import AllowedOrigins
 from app.graphql import GraphQLEndpoint
 from app.limits import Limited
 from app.wiring import Product
+from domain.access import ANONYMOUS
 from domain.faults import Unavailable
 
 REQUESTS = Counter("appointments_http_requests_total", "Requests by path and status.", ["path", "status"])
@@ -52,6 +54,12 @@ def application(
     async def graphql(request: Request) -> Response:
         return await endpoint(request)
 
+    async def ask(query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        result = await schema.execute(query, variable_values=variables, context_value=product.context(ANONYMOUS))
+        if result.errors:
+            raise HTTPException(503)
+        return result.data or {}
+
     async def schema_text(_: Request) -> Response:
         return PlainTextResponse(sdl, headers={"Cache-Control": "public, max-age=300"})
 
@@ -71,6 +79,7 @@ def application(
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         *pages.routes(),
+        *calendar_pages.routes(product, ask, calendar_pages.NoOrigins()),
     ]
     if not product.settings.production:
         routes.append(Route("/dev/examples.json", examples.endpoint(product)))
@@ -123,4 +132,4 @@ class Measured:
         counter.inc()
 
 
-PATHS = frozenset({"/", "/graphql", "/schema.graphql", "/livez", "/readyz", "/metrics"})
+PATHS = frozenset({"/", "/graphql", "/schema.graphql", "/livez", "/readyz", "/metrics", "/calendar", "/book", "/embed/v1/widget.js"})
