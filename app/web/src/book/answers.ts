@@ -43,7 +43,7 @@ export interface Hold {
 export type Refusal =
   | { __typename: "SlotTaken"; message: string; alternatives: Alternative[] }
   | { __typename: "PolicyViolation"; message: string; rule: string }
-  | { __typename: "PatientConflict"; message: string; appointment: Appointment | null }
+  | { __typename: "PatientConflict"; message: string; other?: Appointment | null }
   | { __typename: "IdempotencyMismatch"; message: string }
   | { __typename: "NotFound"; message: string };
 

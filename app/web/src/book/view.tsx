@@ -175,7 +175,7 @@ function Again({ text, booking }: Props & { text: string }) {
 function RefusedTime({ booking }: Props) {
   const refusal = booking.refusal.value;
   if (!refusal) return null;
-  const other = refusal.__typename === "PatientConflict" ? refusal.appointment : null;
+  const other = refusal.__typename === "PatientConflict" ? refusal.other : null;
   const alternatives = refusal.__typename === "SlotTaken" ? refusal.alternatives : [];
   const retry = refusal.__typename === "PolicyViolation" && refusal.rule === "HOLD_LIMIT";
   return (

@@ -1,7 +1,7 @@
 // What a calendar knows and does: the clinic, one week of open times, how fresh they are, what is to be said.
 import { computed, signal } from "@preact/signals";
 import { addDays, clock, daysBetween, longDay, span, today } from "../times";
-import { type Facts, type Subject, factsOf, laterDate, namesOf } from "./clinic";
+import { type Facts, type Person, type Subject, factsOf, laterDate, peopleOf } from "./clinic";
 import { type Frame, type OpenSlot, type Slots, after } from "./frames";
 import { type Filter, Subscription } from "./live";
 
@@ -25,7 +25,7 @@ export class Calendar {
   readonly phase = signal<Phase>("loading");
   readonly reading = signal(true);
   readonly facts = signal<Facts | null>(null);
-  readonly names = signal<ReadonlyMap<string, string>>(new Map());
+  readonly people = signal<ReadonlyMap<string, Person>>(new Map());
   readonly week = signal(0);
   readonly freshness = signal<Freshness>("fresh");
   readonly usable = signal(true);
@@ -69,7 +69,7 @@ export class Calendar {
     try {
       const facts = await factsOf(this.endpoint, this.subject, this.#stopped.signal);
       this.facts.value = facts;
-      this.names.value = facts.names;
+      this.people.value = facts.people;
       this.#today.value = today(facts.timeZone, Date.now());
       this.#open(facts.first ? Math.max(0, Math.floor(daysBetween(this.#today.value, facts.first) / WEEK)) : 0);
     } catch (error) {
@@ -194,11 +194,11 @@ export class Calendar {
     const facts = this.facts.value;
     if (!facts) return;
     const unknown = new Set<string>();
-    for (const { providerId } of this.slots.value.values()) if (!this.names.value.has(providerId)) unknown.add(providerId);
+    for (const { providerId } of this.slots.value.values()) if (!this.people.value.has(providerId)) unknown.add(providerId);
     try {
       if (unknown.size > 0) {
-        const found = await namesOf(this.endpoint, [...unknown], this.#stopped.signal);
-        this.names.value = new Map([...this.names.value, ...found]);
+        const found = await peopleOf(this.endpoint, [...unknown], this.#stopped.signal);
+        this.people.value = new Map([...this.people.value, ...found]);
       }
       if (this.count.value === 0 && this.later.value === undefined) {
         this.later.value = null;
@@ -254,7 +254,7 @@ export class Calendar {
   #days(): Day[] {
     const all = [...this.slots.value.values()];
     if (this.gone.value && !this.slots.value.has(this.gone.value.id)) all.push(this.gone.value);
-    const name = ({ providerId }: OpenSlot) => this.names.value.get(providerId) ?? "";
+    const name = ({ providerId }: OpenSlot) => this.people.value.get(providerId)?.name ?? "";
     all.sort(
       (a, b) => Date.parse(a.startsAt) - Date.parse(b.startsAt) || name(a).localeCompare(name(b)) || (a.id < b.id ? -1 : 1),
     );

@@ -21,17 +21,22 @@ export interface Facts {
   minutes: number | null;
   bookableDaysAhead: number;
   provider: string | null;
-  names: Map<string, string>;
+  people: Map<string, Person>;
   first: string | null;
+}
+
+/** A provider, as far as a list of times says who it is. */
+export interface Person {
+  name: string;
+  acceptingNewPatients: boolean;
 }
 
 interface Edges<Node> {
   pageInfo: { hasNextPage: boolean; endCursor: string | null };
   edges: { node: Node }[];
 }
-interface Named {
+interface Named extends Person {
   id: string;
-  name: string;
   nextSlot: { localDate: string } | null;
 }
 interface Answered {
@@ -67,7 +72,7 @@ export async function factsOf(endpoint: string, subject: Subject, signal: AbortS
     minutes: visitType.durationMinutes,
     bookableDaysAhead: visitType.bookableDaysAhead,
     provider: provider?.name ?? null,
-    names: new Map(named.map(({ id, name }) => [id, name])),
+    people: new Map(named.map((one) => [one.id, one])),
     first: earliest(named.map(({ nextSlot }) => nextSlot?.localDate)),
   };
 }
@@ -84,10 +89,10 @@ async function everyProvider(endpoint: string, { clinic, visitType }: Subject, f
   return found;
 }
 
-export async function namesOf(endpoint: string, ids: string[], signal: AbortSignal): Promise<[string, string][]> {
+export async function peopleOf(endpoint: string, ids: string[], signal: AbortSignal): Promise<[string, Person][]> {
   const variables = { ids: ids.slice(0, 100) };
   const { nodes } = await ask<{ nodes: (Partial<Named> | null)[] }>(endpoint, namesQuery, variables, { signal });
-  return nodes.flatMap((node) => (node?.id && node.name ? [[node.id, node.name] as [string, string]] : []));
+  return nodes.flatMap((node) => (node?.id ? [[node.id, node as Named] as [string, Person]] : []));
 }
 
 /** The first date from `from` to `limit` with an open time, looked for at most half a year on. */

@@ -36,6 +36,9 @@ function Head({ calendar }: { calendar: Calendar }) {
         {facts?.minutes ? <small> {facts.minutes} minutes</small> : null}
       </h2>
       <p>{facts ? [facts.provider, facts.clinic].filter(Boolean).join(", ") : "\u00a0"}</p>
+      {facts?.provider && [...facts.people.values()].some((one) => !one.acceptingNewPatients) && (
+        <p>Takes only patients who have been there before.</p>
+      )}
     </header>
   );
 }
@@ -205,7 +208,7 @@ function Time({ slot, calendar, choose, tabIndex }: TimeProps) {
   const facts = calendar.facts.value;
   const gone = calendar.gone.value?.id === slot.id;
   const unusable = gone || !calendar.usable.value;
-  const who = facts?.provider ? null : calendar.names.value.get(slot.providerId);
+  const who = facts?.provider ? null : calendar.people.value.get(slot.providerId);
   const press = () => (unusable ? calendar.denied(slot) : choose(slot));
   return (
     <li>
@@ -222,7 +225,8 @@ function Time({ slot, calendar, choose, tabIndex }: TimeProps) {
         onKeyDown={neighbour}
       >
         <span class="clock">{clock(slot.startsAt, facts?.timeZone ?? "UTC")}</span>
-        {who && <span class="who"> {who}</span>}
+        {who && <span class="who"> {who.name}</span>}
+        {who?.acceptingNewPatients === false && <span class="who"> known patients only</span>}
         {slot.left > 1 && !gone && <span class="who"> {slot.left} places</span>}
         {gone && <span class="who"> no longer available</span>}
       </button>
