@@ -29,6 +29,7 @@ class Scripted:
         self.open_sockets: list[WebSocketRoute] = []
         self.streams: list[tuple[WebSocketRoute, str]] = []
         self.socket_works = True
+        self.events_work = False
         self.answers = True
         self.resumes = True
 
@@ -135,7 +136,18 @@ class Scripted:
         await route.fulfill(headers=allow, json={"data": data} if data is not None else self._refusal())
 
     async def _events(self, route: Route, variables: dict[str, Any], allow: dict[str, str]) -> None:
-        await route.fulfill(status=406, headers=allow, json=self._refusal())
+        """One frame, then the stream ends."""
+        if not self.events_work:
+            await route.fulfill(status=406, headers=allow, json=self._refusal())
+            return
+        self.subscribed.append(variables)
+        after = variables.get("after")
+        if after is not None and self.resumes:
+            frame = self._frame("AvailabilityHeartbeat", {"previousCursor": after})
+        else:
+            frame = self._snapshot(variables["filter"])
+        body = f"event: next\ndata: {json.dumps({'data': {'availability': frame}})}\n\nevent: complete\ndata: \n\n"
+        await route.fulfill(headers=allow, content_type="text/event-stream", body=body)
 
     @staticmethod
     def _refusal() -> dict[str, Any]:
