@@ -132,7 +132,9 @@ async def _calendar(request: Request, ask: Ask) -> str:
             **dict.fromkeys(("phone", "clinics", "visit_types", "providers", "calendar", "snippet"), ""),
         )
     kinds = [(one["id"], _kind(one)) for one in place["visitTypes"]]
-    people = [("", "Any provider")] + [(edge["node"]["id"], edge["node"]["name"]) for edge in place["providers"]["edges"]]
+    people = [("", "Any provider")] + [
+        (edge["node"]["id"], edge["node"]["name"]) for edge in place["providers"]["edges"]
+    ]
     kind = _chosen(asked.get("visit-type"), kinds)
     person = _chosen(asked.get("provider"), people)
     element = _element(place["id"], kind, person) if kind else ""

@@ -132,4 +132,6 @@ class Measured:
         counter.inc()
 
 
-PATHS = frozenset({"/", "/graphql", "/schema.graphql", "/livez", "/readyz", "/metrics", "/calendar", "/book", "/embed/v1/widget.js"})
+PATHS = frozenset(
+    ["/", "/graphql", "/schema.graphql", "/livez", "/readyz", "/metrics", "/calendar", "/book", "/embed/v1/widget.js"]
+)

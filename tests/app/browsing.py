@@ -1,6 +1,10 @@
 """Watching pages: what they ask for, what they complain of, whether everybody can use them."""
 
+import asyncio
+import inspect
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.async_api import Page
@@ -40,3 +44,12 @@ async def assert_accessible(page: Page) -> None:
     told = [(one["id"], [node["target"] for node in one["nodes"]]) for one in found["violations"]]
     assert told == []
     assert found["passes"]
+
+
+async def until(true: Callable[[], Any], seconds: float = 10) -> None:
+    for _ in range(int(seconds * 20)):
+        found = true()
+        if await found if inspect.isawaitable(found) else found:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not within {seconds} seconds")

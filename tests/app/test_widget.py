@@ -1,6 +1,5 @@
 """<clinic-calendar> in a browser, against a calendar that the test plays: frames, gaps, silence, zones, foreign pages."""
 
-import asyncio
 import gzip
 import re
 from collections.abc import AsyncIterator
@@ -11,13 +10,16 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from app import pages
-from tests.app.browsing import Watched, assert_accessible
+from tests.app.browsing import Watched, assert_accessible, until
 from tests.app.scripted import ELEMENT, Scripted
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)  # a Monday, 09:00 in New York
 GZIPPED_MAX = 30 * 1024
 HOST = "http://harbour.example"
-HOST_POLICY = "default-src 'none'; script-src {url}; connect-src {url} {socket}; style-src {host}; img-src data:; form-action 'none'"
+HOST_POLICY = (
+    "default-src 'none'; script-src {url}; connect-src {url} {socket}; style-src {host}; img-src data:; "
+    "form-action 'none'; base-uri 'none'"
+)
 HOSTILE = """
 html { font-size: 62.5%; }
 * { all: unset !important; color: red !important; font-size: 60px !important; text-transform: uppercase !important;
@@ -45,8 +47,9 @@ class Shown:
 
     async def open(self, element: str = ELEMENT, *, clock: bool = True, head: str = "", **headers: str) -> None:
         url = self.watched.url
-        script = f'<script type="module" src="{url}/embed/v1/widget.js"></script>'
-        html = f'<!doctype html><html lang="en"><head><title>Host</title>{head}{script}</head><body><main><h1>Our clinic</h1>{element}</main></body></html>'
+        top = f'<title>Host</title>{head}<script type="module" src="{url}/embed/v1/widget.js"></script>'
+        body = f"<main><h1>Our clinic</h1>{element}</main>"
+        html = f'<!doctype html><html lang="en"><head>{top}</head><body>{body}</body></html>'
         await self.page.route(
             f"{HOST}/", lambda route: route.fulfill(content_type="text/html", body=html, headers=headers)
         )
@@ -186,12 +189,6 @@ async def test_without_sockets_and_events_it_asks(shown: Shown, script: Scripted
     assert len(script.streams) == 1
 
 
-async def until(true: Any, seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.02)
-
-
 # ---------------------------------------------------------------- freshness
 
 
@@ -292,7 +289,11 @@ async def test_changes_move_neither_focus_nor_scroll_and_are_said_together(shown
     await shown.time("thu-18").focus()
     top = await shown.calendar.evaluate("one => one.shadowRoot.querySelector('.days').scrollTop")
     said: list[str] = []
-    await shown.page.expose_function("said", lambda text: said.append(text))
+
+    def hear(text: str) -> None:
+        said.append(text)
+
+    await shown.page.expose_function("said", hear)
     await shown.calendar.evaluate(
         """one => new MutationObserver(() => said(one.shadowRoot.querySelector('[role=status]').textContent))
              .observe(one.shadowRoot.querySelector('[role=status]'), {childList: true, characterData: true, subtree: true})"""
@@ -325,7 +326,10 @@ async def test_arrow_keys_move_between_times_and_tab_between_days(shown: Shown) 
 async def test_choosing_fires_an_event_that_the_page_may_cancel(shown: Shown, context: BrowserContext) -> None:
     await shown.open()
     await shown.page.evaluate(
-        "addEventListener('cc:slotselect', (event) => { window.got = [event.detail, event.target.localName]; event.preventDefault() }, {once: true})"
+        """addEventListener('cc:slotselect', (event) => {
+             window.got = [event.detail, event.target.localName];
+             event.preventDefault();
+           }, {once: true})"""
     )
     await shown.time("tue-9").click()
     detail, target = await shown.page.evaluate("window.got")
@@ -385,8 +389,11 @@ async def test_lives_on_a_foreign_page_with_a_strict_policy_and_hostile_styles(s
     await shown.open(head=link, **{"Content-Security-Policy": policy})
     await expect(shown.times).to_have_count(3)
     look = await shown.time("tue-9").evaluate(
-        """one => { const style = getComputedStyle(one); const {width, height} = one.getBoundingClientRect();
-                   return [style.color, style.fontSize, style.textTransform, style.letterSpacing, style.visibility, height >= 44 && width >= 44] }"""
+        """one => {
+             const {color, fontSize, textTransform, letterSpacing, visibility} = getComputedStyle(one);
+             const {width, height} = one.getBoundingClientRect();
+             return [color, fontSize, textTransform, letterSpacing, visibility, height >= 44 && width >= 44];
+           }"""
     )
     assert look == ["rgb(29, 42, 47)", "16px", "none", "normal", "visible", True]
     hosts = {request.split("/")[2] for request in shown.watched.requests if not request.startswith("data:")}

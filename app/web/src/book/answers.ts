@@ -21,7 +21,7 @@ export interface Alternative {
   id: string;
   startsAt: string;
   localDate: string;
-  provider: { name: string };
+  provider: { name: string; acceptingNewPatients: boolean };
   clinic: { timeZone: string };
 }
 

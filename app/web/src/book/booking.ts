@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { Refused, ask } from "../graphql";
 import { clock, longDay, localDate } from "../times";
-import type { Appointment, BookResult, Hold, HoldResult, Refusal, Slot } from "./answers";
+import type { Alternative, Appointment, BookResult, Hold, HoldResult, Refusal, Slot } from "./answers";
 import appointmentQuery from "./appointment.graphql";
 import { attempt, newKey } from "./attempts";
 import bookMutation from "./book.graphql";
@@ -30,6 +30,8 @@ export class Booking {
   readonly extending = signal(false);
   readonly reason = signal("");
   readonly refusal = signal<Refusal | null>(null);
+  /** What the last refusal that named any offered, less what was tried of it. */
+  readonly alternatives = signal<Alternative[]>([]);
   readonly appointment = signal<Appointment | null>(null);
   readonly spoken = signal("");
 
@@ -89,6 +91,7 @@ export class Booking {
   /** One of the times that a refusal offered, instead; what was typed stays. */
   async takeInstead(slotId: string): Promise<void> {
     this.#release();
+    this.alternatives.value = this.alternatives.value.filter(({ id }) => id !== slotId);
     this.slotId = slotId;
     history.replaceState(null, "", `/book?slot=${encodeURIComponent(slotId)}`);
     await this.begin();
@@ -195,6 +198,7 @@ export class Booking {
     this.#release();
     this.hold.value = null;
     this.refusal.value = refusal;
+    if (refusal.__typename === "SlotTaken") this.alternatives.value = refusal.alternatives;
     this.step.value = "refused";
     this.#say(wordsFor(refusal).title);
   }

@@ -176,7 +176,7 @@ function RefusedTime({ booking }: Props) {
   const refusal = booking.refusal.value;
   if (!refusal) return null;
   const other = refusal.__typename === "PatientConflict" ? refusal.other : null;
-  const alternatives = refusal.__typename === "SlotTaken" ? refusal.alternatives : [];
+  const alternatives = booking.alternatives.value;
   const retry = refusal.__typename === "PolicyViolation" && refusal.rule === "HOLD_LIMIT";
   return (
     <>
@@ -186,12 +186,17 @@ function RefusedTime({ booking }: Props) {
           You have: {other.visitType.name} with {other.provider.name}, {when(other.startsAt, other.endsAt, other.clinic.timeZone)}.
         </p>
       )}
+      {alternatives.length > 0 && refusal.__typename !== "SlotTaken" && <p>Still free:</p>}
       {alternatives.length > 0 && (
         <ul class="alternatives" role="list">
           {alternatives.map(({ id, startsAt, provider, clinic }) => (
             <li key={id}>
               <button type="button" data-slot-id={id} onClick={() => void booking.takeInstead(id)}>
-                <b>{when(startsAt, null, clinic.timeZone)}</b> <span>{provider.name}</span>
+                <b>{when(startsAt, null, clinic.timeZone)}</b>{" "}
+                <span>
+                  {provider.name}
+                  {provider.acceptingNewPatients ? "" : ", known patients only"}
+                </span>
               </button>
             </li>
           ))}
