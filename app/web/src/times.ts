@@ -10,8 +10,18 @@ function wall(instant: string): Date {
   return new Date(`${instant.slice(0, 19)}Z`);
 }
 
+// Making a formatter costs far more than using it, and a week may show thousands of times.
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function format(locale: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${locale} ${JSON.stringify(options)}`;
+  const made = formats.get(key) ?? new Intl.DateTimeFormat(locale, options);
+  formats.set(key, made);
+  return made;
+}
+
 function formatted(date: Date, options: Intl.DateTimeFormatOptions): string {
-  return new Intl.DateTimeFormat(LOCALE, { timeZone: "UTC", ...options }).format(date);
+  return format(LOCALE, { timeZone: "UTC", ...options }).format(date);
 }
 
 /** Minutes east of UTC that an RFC 3339 instant names. */
@@ -23,7 +33,7 @@ export function offsetOf(instant: string): number {
 /** Minutes east of UTC, as the browser's zone data has it; null for a zone that it does not know. */
 function offsetIn(timeZone: string, at: number): number | null {
   try {
-    const parts = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(at);
+    const parts = format("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(at);
     return offsetOf(parts.find(({ type }) => type === "timeZoneName")?.value ?? "");
   } catch {
     return null;
@@ -36,8 +46,23 @@ export function utc(minutes: number): string {
   return `UTC${minutes < 0 ? "−" : "+"}${hours}${rest ? `:${String(rest).padStart(2, "0")}` : ""}`;
 }
 
+// Whether the clocks change around a date, by zone and date: there are few such days.
+const changes = new Map<string, boolean>();
+
+function changesAround(date: string, timeZone: string): boolean {
+  const key = `${timeZone} ${date}`;
+  let known = changes.get(key);
+  if (known === undefined) {
+    const day = Date.parse(`${date}T00:00Z`);
+    known = offsetIn(timeZone, day - DAY) !== offsetIn(timeZone, day + 2 * DAY);
+    changes.set(key, known);
+  }
+  return known;
+}
+
 /** Whether the clinic's clock shows this reading twice, as it does when summer time ends. */
 function isRepeated(instant: string, timeZone: string): boolean {
+  if (!changesAround(localDate(instant), timeZone)) return false;
   const [at, own] = [Date.parse(instant), offsetOf(instant)];
   return [at - 3 * 60 * MINUTE, at + 3 * 60 * MINUTE].some((near) => {
     const other = offsetIn(timeZone, near);
@@ -83,8 +108,8 @@ export function dayParts(date: string): { weekday: string; day: string } {
 }
 
 export function span(from: string, to: string): string {
-  const format = new Intl.DateTimeFormat(LOCALE, { timeZone: "UTC", day: "numeric", month: "long", year: "numeric" });
-  return format.formatRange(new Date(`${from}T00:00Z`), new Date(`${to}T00:00Z`));
+  const options = { timeZone: "UTC", day: "numeric", month: "long", year: "numeric" } as const;
+  return format(LOCALE, options).formatRange(new Date(`${from}T00:00Z`), new Date(`${to}T00:00Z`));
 }
 
 function noon(date: string, timeZone: string): number {

@@ -29,6 +29,7 @@ export class Booking {
   readonly extendable = signal(true);
   readonly extending = signal(false);
   readonly reason = signal("");
+  readonly fault = signal("");
   readonly refusal = signal<Refusal | null>(null);
   /** What the last refusal that named any offered, less what was tried of it. */
   readonly alternatives = signal<Alternative[]>([]);
@@ -122,7 +123,9 @@ export class Booking {
     const patient = this.patient.value;
     if (!patient) return;
     this.step.value = "booking";
-    const reason = this.reason.value.trim() || null;
+    this.fault.value = "";
+    // The clinic reads it as one line.
+    const reason = this.reason.value.trim().replace(/\s+/g, " ") || null;
     try {
       const input = { slotId: this.slotId, reason, idempotencyKey: this.#bookKey };
       const result = await attempt<BookResult>(bookMutation, input, patient.token);
@@ -132,7 +135,10 @@ export class Booking {
       sessionStorage.setItem(DONE + this.slotId, result.appointment.id);
       this.step.value = "booked";
     } catch (error) {
-      this.#failed(error, () => this.#doubt("book"));
+      if (error instanceof Refused && error.code === "BAD_USER_INPUT") {
+        this.fault.value = error.message;
+        this.step.value = "held";
+      } else this.#failed(error, () => this.#doubt("book"));
     }
   }
 

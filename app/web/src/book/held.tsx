@@ -64,12 +64,16 @@ function Reason({ booking, readOnly }: { booking: Booking; readOnly: boolean }) 
         rows={3}
         maxLength={REASON_MAX}
         readOnly={readOnly}
-        aria-describedby="reason-hint"
+        aria-describedby="reason-hint reason-fault"
+        aria-invalid={booking.fault.value !== ""}
         value={booking.reason.value}
         onInput={({ currentTarget }) => (booking.reason.value = currentTarget.value)}
       />
       <p id="reason-hint" class="quiet">
         Only the clinic sees it. {REASON_MAX - length < 60 ? `${REASON_MAX - length} characters left.` : `At most ${REASON_MAX} characters.`}
+      </p>
+      <p id="reason-fault" class="fault" role="alert">
+        {booking.fault.value}
       </p>
     </div>
   );

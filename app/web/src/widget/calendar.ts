@@ -21,6 +21,14 @@ function plural(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+function isSame(one: Day, other: Day): boolean {
+  return (
+    one.date === other.date &&
+    one.slots.length === other.slots.length &&
+    one.slots.every((slot, index) => slot === other.slots[index])
+  );
+}
+
 export class Calendar {
   readonly phase = signal<Phase>("loading");
   readonly reading = signal(true);
@@ -38,6 +46,8 @@ export class Calendar {
   readonly problem = signal("");
   readonly spoken = signal("");
   readonly heardAt = signal(0);
+  /** The time in each day that the Tab key reaches: where the reader last was. */
+  readonly stops = signal<ReadonlyMap<string, string>>(new Map());
 
   readonly days = computed<Day[]>(() => this.#days());
   readonly count = computed(() => this.slots.value.size);
@@ -54,6 +64,7 @@ export class Calendar {
   #changed = { gone: 0, opened: 0 };
   #spokeAt = 0;
   #chosen = new Set<string>();
+  #shown: Day[] = [];
 
   constructor(
     private readonly endpoint: string,
@@ -254,15 +265,24 @@ export class Calendar {
   #days(): Day[] {
     const all = [...this.slots.value.values()];
     if (this.gone.value && !this.slots.value.has(this.gone.value.id)) all.push(this.gone.value);
+    const starts = new Map(all.map((slot) => [slot, Date.parse(slot.startsAt)]));
     const name = ({ providerId }: OpenSlot) => this.people.value.get(providerId)?.name ?? "";
     all.sort(
-      (a, b) => Date.parse(a.startsAt) - Date.parse(b.startsAt) || name(a).localeCompare(name(b)) || (a.id < b.id ? -1 : 1),
+      (a, b) =>
+        (starts.get(a) as number) - (starts.get(b) as number) || name(a).localeCompare(name(b)) || (a.id < b.id ? -1 : 1),
     );
     const byDate = new Map<string, OpenSlot[]>();
-    for (const slot of all) byDate.set(slot.localDate, [...(byDate.get(slot.localDate) ?? []), slot]);
-    return Array.from({ length: WEEK }, (_, index) => {
-      const date = addDays(this.start.value, index);
-      return { date, slots: byDate.get(date) ?? [] };
+    for (const slot of all) {
+      const those = byDate.get(slot.localDate);
+      if (those) those.push(slot);
+      else byDate.set(slot.localDate, [slot]);
+    }
+    // A day that did not change is the same object as before, so that it is not drawn again.
+    this.#shown = Array.from({ length: WEEK }, (_, index) => {
+      const day = { date: addDays(this.start.value, index), slots: byDate.get(addDays(this.start.value, index)) ?? [] };
+      const before = this.#shown[index];
+      return before && isSame(before, day) ? before : day;
     });
+    return this.#shown;
   }
 }

@@ -1,5 +1,4 @@
 // How a calendar looks. A heading and a list of buttons per day; one stop of the Tab key a day, arrow keys between times.
-import { signal } from "@preact/signals";
 import { clock, dayParts, fullDay, longDay, otherZone, zoneOn } from "../times";
 import type { Calendar, Day } from "./calendar";
 import type { OpenSlot } from "./frames";
@@ -169,13 +168,10 @@ function Empty({ calendar }: { calendar: Calendar }) {
   );
 }
 
-// The time in each day that the Tab key reaches: where the reader last was, else the first.
-const stops = signal<ReadonlyMap<string, string>>(new Map());
-
 function DayTimes({ day, calendar, choose }: { day: Day; calendar: Calendar; choose: Choose }) {
   const { date, slots } = day;
   const short = dayParts(date);
-  const stop = slots.find(({ id }) => id === stops.value.get(date)) ?? slots[0];
+  const stop = slots.find(({ id }) => id === calendar.stops.value.get(date)) ?? slots[0];
   return (
     <section class="day" part="day" role="group" aria-labelledby={`day-${date}`} aria-describedby={slots.length > 1 ? "hint" : undefined}>
       <h3 id={`day-${date}`}>
@@ -220,7 +216,7 @@ function Time({ slot, calendar, choose, tabIndex }: TimeProps) {
         aria-disabled={unusable}
         tabIndex={tabIndex}
         onClick={press}
-        onFocus={() => (stops.value = new Map([...stops.value, [slot.localDate, slot.id]]))}
+        onFocus={() => (calendar.stops.value = new Map([...calendar.stops.value, [slot.localDate, slot.id]]))}
         onBlur={() => gone && calendar.left()}
         onKeyDown={neighbour}
       >
