@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from html import escape
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -36,18 +36,7 @@ query BookPage($slot: ID!) { node(id: $slot) { ... on Slot { clinic { name phone
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
-class Origins(Protocol):
-    """Web sites that some clinic has allowed to embed its calendar."""
-
-    def allows(self, origin: str) -> bool: ...
-
-
-class NoOrigins:
-    def allows(self, origin: str) -> bool:
-        return False
-
-
-def routes(product: Product, ask: Ask, origins: Origins) -> list[Route]:
+def routes(product: Product, ask: Ask) -> list[Route]:
     """`ask` answers a query as anonymous."""
 
     async def calendar(request: Request) -> Response:
@@ -56,20 +45,18 @@ def routes(product: Product, ask: Ask, origins: Origins) -> list[Route]:
     async def book(request: Request) -> Response:
         return _page(await _book(request, ask, production=product.settings.production))
 
-    async def embedded(request: Request) -> Response:
-        return embed(request, origins)
-
     found = [
         Route("/calendar", calendar, name="calendar"),
         Route("/book", book, name="book"),
-        Route("/embed/v1/{name}", embedded, name="embed"),
+        Route("/embed/v1/{name}", embed, name="embed"),
     ]
     if not product.settings.production:
         found.append(Route("/dev/patients.json", patients(product)))
     return found
 
 
-def embed(request: Request, origins: Origins) -> Response:
+# Not async, as in pages.static_file. Which web sites may run it, app/cors.py says.
+def embed(request: Request) -> Response:
     """The element's script under its lasting name, and the parts that it loads beside itself."""
     name = request.path_params["name"]
     built = pages.entries()["widget.js"] if name == "widget.js" else name
@@ -80,13 +67,10 @@ def embed(request: Request, origins: Origins) -> Response:
         "Cache-Control": pages.FOR_A_WHILE if name == "widget.js" else pages.FOR_EVER,
         "Cross-Origin-Resource-Policy": "cross-origin",
         "ETag": tag,
+        # Also where nobody asked from elsewhere: a cache may not give that answer to another site.
         "Vary": "Accept-Encoding, Origin",
         "X-Content-Type-Options": "nosniff",
     }
-    origin = request.headers.get("origin")
-    if origin is not None and origins.allows(origin):
-        # A module script of another origin runs only where this says so.
-        headers["Access-Control-Allow-Origin"] = origin
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return pages.built_file(request, built, headers)

@@ -79,7 +79,7 @@ def application(
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         *pages.routes(),
-        *calendar_pages.routes(product, ask, calendar_pages.NoOrigins()),
+        *calendar_pages.routes(product, ask),
     ]
     if not product.settings.production:
         routes.append(Route("/dev/examples.json", examples.endpoint(product)))

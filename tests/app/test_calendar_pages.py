@@ -10,11 +10,11 @@ import httpx2
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route as HTTPRoute
 
 from app import calendar_pages, pages
+from app.auth import development_token
+from app.cors import AllowedOrigins
 from tests.app.browsing import Watched, assert_accessible, until
 
 PLACES = """
@@ -36,6 +36,11 @@ query { viewer { patient { appointments(when: UPCOMING, first: 100) { edges { no
 """
 HOLD = """
 mutation($slot: ID!, $key: String!) { holdSlot(input: {slotId: $slot, idempotencyKey: $key}) { __typename } }
+"""
+ORIGINS = """
+mutation($clinic: ID!, $origins: [String!]!, $key: String!) {
+  setClinicOrigins(input: {clinicId: $clinic, origins: $origins, idempotencyKey: $key}) { __typename }
+}
 """
 FREE = "query($slot: ID!) { node(id: $slot) { ... on Slot { status } } }"
 
@@ -169,16 +174,10 @@ async def held(page: Page) -> None:
 # ---------------------------------------------------------------- the script for other web sites
 
 
-class Allowed:
-    def allows(self, origin: str) -> bool:
-        return origin == "https://harbour.example"
-
-
 async def embedded(name: str, **headers: str) -> httpx2.Response:
-    async def served(request: Request) -> Response:
-        return calendar_pages.embed(request, Allowed())
-
-    transport = httpx2.ASGITransport(app=Starlette(routes=[HTTPRoute("/embed/v1/{name}", served)]))
+    app = Starlette(routes=[HTTPRoute("/embed/v1/{name}", calendar_pages.embed)])
+    app.add_middleware(AllowedOrigins, allows="https://harbour.example".__eq__)
+    transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://pages") as client:
         return await client.get(f"/embed/v1/{name}", headers=headers)
 
@@ -215,6 +214,22 @@ async def test_our_pages_have_a_strict_policy(live_server: Any, api: API) -> Non
             assert "unsafe" not in policy
             assert "script-src 'self'" in policy
             assert "<b" not in answer.text.replace("<body", "").replace("<button", "")
+
+
+async def test_runs_on_a_site_that_the_clinic_has_allowed_and_on_no_other(
+    live_server: Any, context: BrowserContext, api: API, place: Place
+) -> None:
+    element = f'<clinic-calendar clinic="{place.clinic["id"]}" visit-type="{place.visit_type}"></clinic-calendar>'
+    html = f'<script type="module" src="{live_server.url}/embed/v1/widget.js"></script>{element}'
+    await context.route("https://*.example/", lambda route: route.fulfill(content_type="text/html", body=html))
+    admin = development_token(live_server.settings, role="admin")
+    await api.ask(ORIGINS, admin, clinic=place.clinic["id"], origins=["https://harbour.example"], key="harbour")
+    ours, theirs = await context.new_page(), await context.new_page()
+    await ours.goto("https://harbour.example/")
+    await theirs.goto("https://elsewhere.example/")
+    await expect(ours.locator("clinic-calendar button[part=slot]").first).to_be_visible()
+    assert await theirs.evaluate("customElements.get('clinic-calendar') === undefined")
+    await api.ask(ORIGINS, admin, clinic=place.clinic["id"], origins=[], key="nobody")
 
 
 # ---------------------------------------------------------------- /calendar
