@@ -37,7 +37,7 @@ const ASKING_MS = 120_000;
 
 // One socket for all calendars of a page; it closes when none needs it any more.
 const sockets = new Map<string, Client>();
-let socketWorked = false;
+let socketWorked = false; // a frame has come over it
 
 function socketTo(endpoint: string): Client {
   const known = sockets.get(endpoint);
@@ -48,7 +48,6 @@ function socketTo(endpoint: string): Client {
     lazyCloseTimeout: 3_000,
     retryAttempts: 0,
     connectionAckWaitTimeout: FIRST_FRAME_MS,
-    on: { connected: () => (socketWorked = true) },
   });
   sockets.set(endpoint, client);
   return client;
@@ -87,12 +86,12 @@ async function overEvents(attempt: Attempt): Promise<void> {
 }
 
 async function byAsking({ endpoint, payload, receive, signal }: Attempt): Promise<void> {
-  const until = Date.now() + ASKING_MS;
+  // Where the socket has worked before, it soon will again.
+  const until = Date.now() + (socketWorked ? ASK_EVERY_MS : ASKING_MS);
   do {
     const { filter } = payload.variables;
     const data = await ask<{ availability: Snapshot | null }>(endpoint, openTimesNow, { filter }, { signal });
     if (data.availability) receive({ data: { availability: data.availability } });
-    if (socketWorked) return;
     await waited(ASK_EVERY_MS, signal);
   } while (Date.now() < until);
 }
@@ -153,6 +152,7 @@ export class Subscription {
       if (refused && FATAL.has(refused.code)) return this.listener.refused(refused.message);
       if (error instanceof Broken) continue;
       failures = frames > 0 ? 0 : failures + 1;
+      if (way === 0 && frames > 0) socketWorked = true;
       if (way === 2) {
         // Asking has had its time or has failed as well: begin again with the socket.
         way = 0;
