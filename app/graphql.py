@@ -17,7 +17,7 @@ from strawberry.types.graphql import OperationType
 from structlog.contextvars import bound_contextvars
 
 from app import pages
-from app.auth import TokenRefused
+from app.auth import TokenRefused, Tokens
 from app.wiring import Product
 from domain.access import Viewer
 from domain.faults import Unavailable
@@ -28,7 +28,7 @@ RESPONSE_JSON: Final = "application/graphql-response+json"
 PLAIN_JSON: Final = "application/json"
 RUNNING_MAX: Final = 128
 BODY_MAX: Final = 2 * STAFF.characters
-_HEADERS: Final = {"Cache-Control": "no-store", "Vary": "Accept, Authorization"}
+HEADERS: Final = {"Cache-Control": "no-store", "Vary": "Accept, Authorization"}
 
 
 class Refusal(Exception):
@@ -48,14 +48,49 @@ class Asked:
     operation_name: str | None
 
 
-class GraphQLEndpoint:
-    """One operation a request; the answer is encoded once, by orjson."""
+class Operations:
+    """Queries and mutations, however they arrived."""
 
     def __init__(self, schema: strawberry.Schema, product: Product) -> None:
         self._schema = schema
         self._product = product
         # What is begun is finished soon: ten thousand half-done operations would all be late.
         self._running = asyncio.Semaphore(RUNNING_MAX)
+
+    async def answer(self, viewer: Viewer, asked: Asked, *, reading: bool = False) -> dict[str, Any]:
+        """The response of a query or a mutation; `reading`: of a query only. Raises Refusal where nothing is executed at all."""
+        allowed = {OperationType.QUERY} if reading else {OperationType.QUERY, OperationType.MUTATION}
+        context = self._product.context(viewer)
+        try:
+            async with self._running, asyncio.timeout(self._product.settings.request_seconds):
+                result = await self._schema.execute(
+                    asked.query,
+                    variable_values=asked.variables,
+                    context_value=context,
+                    operation_name=asked.operation_name,
+                    allowed_operation_types=allowed,
+                )
+                await context.pages.write_audit()
+        except InvalidOperationTypeError as error:
+            if reading:
+                raise Refusal(405, "GET answers queries only.", Allow="POST") from None
+            raise Refusal(400, f"A {error.operation_type.value} is not taken here.") from None
+        except (CannotGetOperationTypeError, MissingQueryError):
+            raise Refusal(400, "There is no such operation in the document.", "GRAPHQL_VALIDATION_FAILED") from None
+        except (TimeoutError, Unavailable) as error:
+            return {"data": None, "errors": [coded(GraphQLError("", original_error=error)).formatted]}
+        body: dict[str, Any] = {"data": result.data} if result.data is not None or _began(result) else {}
+        if result.errors:
+            body["errors"] = [coded(error).formatted for error in result.errors]
+        return body
+
+
+class GraphQLEndpoint:
+    """One operation a request; the answer is encoded once, by orjson."""
+
+    def __init__(self, operations: Operations, product: Product) -> None:
+        self._operations = operations
+        self._product = product
 
     async def __call__(self, request: Request) -> Response:
         request_id = uuid4().hex
@@ -72,52 +107,28 @@ class GraphQLEndpoint:
                 raise Refusal(405, "Ask with GET or POST.", Allow="GET, POST")
             if media_type is None:
                 raise Refusal(406, f"Answers come as {RESPONSE_JSON} or {PLAIN_JSON}.")
-            viewer = await self._viewer(request, request_id)
-            asked = await _asked(request)
-            async with self._running:
-                status, body = await self._answer(viewer, asked, request.method)
+            viewer = await viewer_of(self._product.tokens, request, request_id)
+            asked = await asked_in(request)
+            body = await self._operations.answer(viewer, asked, reading=request.method == "GET")
+            status = 200 if "data" in body else 400
         except Refusal as refusal:
             status, body = refusal.status, refusal.body
-            return _response(body, status, media_type or PLAIN_JSON, request_id, refusal.headers)
+            return response(body, status, media_type or PLAIN_JSON, request_id, refusal.headers)
         except ClientDisconnect:
             return Response(status_code=499)
         if media_type == PLAIN_JSON:
             status = 200
-        return _response(body, status, media_type, request_id, {})
+        return response(body, status, media_type, request_id, {})
 
-    async def _viewer(self, request: Request, request_id: str) -> Viewer:
-        try:
-            viewer = await self._product.tokens.viewer(request.headers.get("authorization"))
-        except TokenRefused as refused:
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            raise Refusal(401, refused.message, "UNAUTHENTICATED", **challenge) from None
-        return replace(viewer, request_id=request_id)
 
-    async def _answer(self, viewer: Viewer, asked: Asked, method: str) -> tuple[int, dict[str, Any]]:
-        allowed = {OperationType.QUERY} if method == "GET" else {OperationType.QUERY, OperationType.MUTATION}
-        context = self._product.context(viewer)
-        try:
-            async with asyncio.timeout(self._product.settings.request_seconds):
-                result = await self._schema.execute(
-                    asked.query,
-                    variable_values=asked.variables,
-                    context_value=context,
-                    operation_name=asked.operation_name,
-                    allowed_operation_types=allowed,
-                )
-                await context.pages.write_audit()
-        except InvalidOperationTypeError as error:
-            if method == "GET":
-                raise Refusal(405, "GET answers queries only.", Allow="POST") from None
-            raise Refusal(400, f"A {error.operation_type.value} is not taken here.") from None
-        except (CannotGetOperationTypeError, MissingQueryError):
-            raise Refusal(400, "There is no such operation in the document.", "GRAPHQL_VALIDATION_FAILED") from None
-        except (TimeoutError, Unavailable) as error:
-            return 200, {"data": None, "errors": [coded(GraphQLError("", original_error=error)).formatted]}
-        body: dict[str, Any] = {"data": result.data} if result.data is not None or _began(result) else {}
-        if result.errors:
-            body["errors"] = [coded(error).formatted for error in result.errors]
-        return (200 if "data" in body else 400), body
+async def viewer_of(tokens: Tokens, request: Request, request_id: str) -> Viewer:
+    """Raises Refusal for a token that does not count."""
+    try:
+        viewer = await tokens.viewer(request.headers.get("authorization"))
+    except TokenRefused as refused:
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        raise Refusal(401, refused.message, "UNAUTHENTICATED", **challenge) from None
+    return replace(viewer, request_id=request_id)
 
 
 def _began(result: Any) -> bool:
@@ -138,7 +149,8 @@ def _media_type(accept: str) -> str | None:
     return PLAIN_JSON if PLAIN_JSON in accept else None
 
 
-async def _asked(request: Request) -> Asked:
+async def asked_in(request: Request) -> Asked:
+    """Raises Refusal for a body that is none, and ClientDisconnect."""
     if request.method == "GET":
         found: Mapping[str, Any] = dict(request.query_params)
         return _fields({**found, "variables": _parsed(found.get("variables") or "null", "variables")})
@@ -175,8 +187,8 @@ def _fields(found: Any) -> Asked:
     return Asked(query, variables, name)
 
 
-def _response(
+def response(
     body: Mapping[str, Any], status: int, media_type: str, request_id: str, headers: Mapping[str, str]
 ) -> Response:
-    named = {**_HEADERS, "X-Request-Id": request_id, "Content-Type": f"{media_type}; charset=utf-8", **headers}
+    named = {**HEADERS, "X-Request-Id": request_id, "Content-Type": f"{media_type}; charset=utf-8", **headers}
     return Response(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status_code=status, headers=named)

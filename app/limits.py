@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from math import ceil
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import orjson
@@ -18,6 +18,9 @@ from starlette.websockets import WebSocket
 REMEMBERED_MAX: Final = 50_000
 PREFIX: Final = 64  # of IPv6: what one household or one machine is given
 GRAPHQL_JSON: Final = "application/graphql-response+json"
+OFTEN: Final = "Too many requests from this address."
+CONNECTED_RETRY_SECONDS: Final = 10
+CONNECTED: Final = "Too many connections from this address."
 Shared = Callable[[str, int], Awaitable[float]]
 
 
@@ -150,22 +153,25 @@ class Limited:
 def _too_often(connection: HTTPConnection, wait: float) -> Response:
     asked = connection.headers.get("accept", "")
     media_type = GRAPHQL_JSON if GRAPHQL_JSON in asked else "application/json"
-    return _refusal("Too many requests from this address.", ceil(wait), media_type)
+    return _refusal(OFTEN, ceil(wait), media_type)
 
 
 async def _turned_away(scope: Scope, receive: Receive, send: Send) -> None:
     """The handshake gets 429 where the server can say so, else it is closed, which clients see as 403."""
     socket = WebSocket(scope, receive, send)
     if "websocket.http.response" in scope.get("extensions", {}):
-        await socket.send_denial_response(_refusal("Too many connections from this address.", 10, "application/json"))
+        await socket.send_denial_response(_refusal(CONNECTED, CONNECTED_RETRY_SECONDS, "application/json"))
     else:
         await socket.close(1013)
 
 
+def too_many(message: str, retry_seconds: int) -> dict[str, Any]:
+    """The error, as clients see it."""
+    return {"message": message, "extensions": {"code": "RATE_LIMITED", "retryAfterSeconds": retry_seconds}}
+
+
 def _refusal(message: str, retry_seconds: int, media_type: str) -> Response:
-    body = {
-        "errors": [{"message": message, "extensions": {"code": "RATE_LIMITED", "retryAfterSeconds": retry_seconds}}]
-    }
+    body = {"errors": [too_many(message, retry_seconds)]}
     headers = {
         "Cache-Control": "no-store",
         "Content-Type": f"{media_type}; charset=utf-8",

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import Final
 
 import structlog
 import uvicorn
@@ -16,6 +17,8 @@ from adapters.postgres.database import Database, pool
 from adapters.postgres.epoch import is_clock_shifted
 from app.auth import development_key, development_token
 from app.embedded import Addresses, reached, servers
+from app.live.pace import PACE, Pace
+from app.live.wire import Line, Wire
 from app.logs import uvicorn_level
 from app.refusal import Refused
 from app.settings import Settings, load_settings
@@ -25,6 +28,7 @@ from app.workers import sweeper
 from domain import ids
 from schema import root
 
+MESSAGE_MAX: Final = 65_536
 log = structlog.get_logger()
 
 
@@ -123,9 +127,7 @@ async def running(
     stop: asyncio.Event | None = None,
 ) -> AsyncIterator[str]:
     """The API on its port while the context is open; yields its URL. On leaving it drains. `stop` is set if it ends by itself."""
-    listening = _listen(settings)
-    host, port = listening.getsockname()[:2]
-    url = f"http://{host}:{port}"
+    listening = listen(settings)
     async with (
         product(settings, addresses) as built,
         built.services.origins.kept(),
@@ -133,25 +135,37 @@ async def running(
     ):
         if settings.production and await is_clock_shifted(built.database.primary):
             raise Refused("the test clock of this database is shifted: it is no database for production")
-        state = State()
-        server = _server(settings, application(built, root.build(production=settings.production), state=state))
-        if greeting:
-            await _greet(built, url)
-        await _started(server, listening)
-        state.ready = True
-        main_loop = asyncio.create_task(server.main_loop())
-        if stop is not None:
-            main_loop.add_done_callback(lambda _: stop.set())
-        try:
+        async with served(built, listening, stop=stop) as url:
+            if greeting:
+                await _greet(built, url)
             yield url
-        finally:
-            state.ready, state.why = False, "draining"
-            server.should_exit = True
-            await main_loop
-            await server.shutdown(sockets=[listening])
 
 
-def _server(settings: Settings, app: ASGIApp) -> uvicorn.Server:
+@asynccontextmanager
+async def served(
+    built: Product, listening: socket.socket, *, pace: Pace = PACE, stop: asyncio.Event | None = None
+) -> AsyncIterator[str]:
+    """The same for a product that is there already; yields its URL."""
+    settings, state = built.settings, State()
+    app = application(built, root.build(production=settings.production), state=state, pace=pace)
+    server = _server(settings, app, pace)
+    await _started(server, listening)
+    state.ready = True
+    main_loop = asyncio.create_task(server.main_loop())
+    if stop is not None:
+        main_loop.add_done_callback(lambda _: stop.set())
+    host, port = listening.getsockname()[:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        state.ready, state.why = False, "draining"
+        await state.guests.leave(settings.drain_seconds)
+        server.should_exit = True
+        await main_loop
+        await server.shutdown(sockets=[listening])
+
+
+def _server(settings: Settings, app: ASGIApp, pace: Pace) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -159,8 +173,13 @@ def _server(settings: Settings, app: ASGIApp) -> uvicorn.Server:
             log_config=None,
             log_level=uvicorn_level(settings),
             access_log=False,
-            ws="none",
             forwarded_allow_ips=settings.forwarded_allow_ips,
+            http=Line,
+            ws=Wire,
+            ws_max_size=MESSAGE_MAX,
+            ws_per_message_deflate=False,
+            ws_ping_interval=pace.ping,
+            ws_ping_timeout=pace.pong,
             timeout_graceful_shutdown=int(settings.drain_seconds),
             date_header=False,
             server_header=False,
@@ -176,7 +195,7 @@ async def _started(server: uvicorn.Server, listening: socket.socket) -> None:
     await server.startup(sockets=[listening])
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
     """The listening socket. Raises Refused where somebody else has the port."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # The protocol is named because asyncio turns Nagle's delay off only where it is: without, each answer waits 40 ms.

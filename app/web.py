@@ -1,8 +1,10 @@
 """The Starlette application: GraphQL, pages, health and metrics."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
+from urllib.parse import urlsplit
 
 import strawberry
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
@@ -10,15 +12,21 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from strawberry.http.websocket_origin import normalize_origin
 
 from adapters.postgres import changes
 from adapters.postgres.database import answering
 from app import calendar_pages, examples, pages
 from app.cors import AllowedOrigins
-from app.graphql import GraphQLEndpoint
+from app.graphql import GraphQLEndpoint, Operations
 from app.limits import Limited
+from app.live.answers import Answers
+from app.live.events import Events, is_wanted
+from app.live.guests import Guests
+from app.live.pace import PACE, Pace
+from app.live.sockets import Sockets
 from app.wiring import Product
 from domain.access import ANONYMOUS
 from domain.faults import Unavailable
@@ -38,6 +46,7 @@ class State:
 
     ready: bool = False
     why: str = "starting"
+    guests: Guests = field(default_factory=Guests)
 
 
 def application(
@@ -45,14 +54,24 @@ def application(
     schema: strawberry.Schema,
     lifespan: Callable[[Any], Any] | None = None,
     state: State | None = None,
+    *,
+    pace: Pace = PACE,
 ) -> Starlette:
     """The whole surface outside the command line. `state` is shared with who starts and drains the server."""
-    endpoint = GraphQLEndpoint(schema, product)
     state = state or State(ready=True)
+    operations = Operations(schema, product)
+    answers = Answers(schema, product, operations)
+    endpoint = GraphQLEndpoint(operations, product)
+    events = Events(answers, product.tokens, state.guests, pace, product.limits)
+    own = _origin(product.settings.public_url)
+    allows = product.services.origins.allows
+    sockets = Sockets(
+        schema, answers, product.tokens, state.guests, lambda one: one == own or allows(one), pace, product.limits
+    )
     sdl = schema.as_str()
 
     async def graphql(request: Request) -> Response:
-        return await endpoint(request)
+        return await (events if is_wanted(request) else endpoint)(request)
 
     async def ask(query: str, variables: dict[str, Any]) -> dict[str, Any]:
         result = await schema.execute(query, variable_values=variables, context_value=product.context(ANONYMOUS))
@@ -74,6 +93,7 @@ def application(
 
     routes = [
         Route("/graphql", graphql, methods=["GET", "POST"]),
+        WebSocketRoute("/graphql", sockets),
         Route("/schema.graphql", schema_text),
         Route("/livez", livez),
         Route("/readyz", readyz),
@@ -90,6 +110,11 @@ def application(
     app.add_middleware(AllowedOrigins, allows=product.services.origins.allows)
     app.add_middleware(Measured)
     return app
+
+
+def _origin(url: str | None) -> str | None:
+    parts = urlsplit(url or "")
+    return normalize_origin(f"{parts.scheme}://{parts.netloc}") if parts.netloc else None
 
 
 async def _readiness(product: Product, state: State) -> Response:
@@ -118,14 +143,16 @@ class Measured:
         path = scope["path"] if scope["path"] in PATHS else "other"
         status = 500
 
+        began = perf_counter()
+
         async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                self._seconds[path].observe(perf_counter() - began)
             await send(message)
 
-        with self._seconds[path].time():
-            await self._app(scope, receive, noted)
+        await self._app(scope, receive, noted)
         counter = self._requests.get((path, status))
         if counter is None:
             counter = self._requests[path, status] = REQUESTS.labels(path, str(status))

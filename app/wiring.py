@@ -29,6 +29,10 @@ from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
 from dataloaders.staff import StaffPages
 from domain.access import Viewer
+from domain.faults import Unavailable
+from domain.frames import Frame, StreamHeartbeat, StreamReset
+from domain.shapes import Shape
+from domain.streams import VisitEvent
 from resolvers.context import Context, Services
 from services.alternatives import Alternatives
 from services.booking import Booking, Desk
@@ -39,6 +43,7 @@ from services.live.calendars import ProcessCalendars
 from services.live.catalog import ProcessCatalog
 from services.live.snapshots import Kept, Snapshots
 from services.live.trust import Trust
+from services.live.watches import Watch
 from services.origins import Origins
 from services.patients import Patients
 from services.relaying import Relay
@@ -138,11 +143,25 @@ def _built(settings: Settings, database: Database, redis: Any, relay: Relay, lim
             Catalog(database, process),
             Schedules(database, process),
             Origins(database),
+            NothingLive(),
         ),
         sweeping=Sweeping(desk),
         relay=relay,
         limits=limits,
     )
+
+
+class NothingLive:
+    """Where no log is followed there is nothing to watch."""
+
+    async def availability(self, shape: Shape, after: str | None) -> Watch[Frame]:
+        raise Unavailable("live")
+
+    def clinic_day(self, clinic_key: int) -> Watch[VisitEvent | StreamReset | StreamHeartbeat]:
+        raise Unavailable("live")
+
+    def patient(self, patient_key: int) -> Watch[VisitEvent | StreamReset | StreamHeartbeat]:
+        raise Unavailable("live")
 
 
 def tune_memory() -> None:

@@ -39,7 +39,7 @@ class ProviderPage:
 
 class Loaders:
     """Each loader is made when it is first asked. `audited` collects the patients whose data was read: the operation
-    writes them down, and what was asked, before its answer leaves."""
+    writes them down, and what was asked, before its answer leaves; `written` are those it has written already."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Loaders:
         self.standing = standing or Standing(database)
         self._primary = False
         self.audited: set[int] = set()
+        self.written: set[int] = set()
         self.operation = ""
         self._slots = SlotReader(database, open_times, recent, viewer)
 
@@ -133,6 +134,10 @@ class Loaders:
         """From here on the operation reads what it wrote: the primary, and nothing read before. What is answered is read too."""
         for key in patients_in(outcome):
             self.read_patient(key)
+        self.read_anew()
+
+    def read_anew(self) -> None:
+        """From here on the primary is read, and nothing read before counts: the next event of a stream may have changed it."""
         self._primary = self._slots.primary = True
         self.standing = Standing(self._database)
         for loader in vars(self).values():
@@ -141,7 +146,7 @@ class Loaders:
 
     def read_patient(self, patient_key: int) -> None:
         """Notes that staff read a patient's data (rule 22)."""
-        if self._viewer.is_staff:
+        if self._viewer.is_staff and patient_key not in self.written:
             self.audited.add(patient_key)
 
     def _by_key(

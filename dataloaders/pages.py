@@ -176,6 +176,7 @@ class Pages:
         keys, self._loaders.audited = self._loaders.audited, set()
         if not keys:
             return
+        self._loaders.written |= keys
         try:
             async with answering():
                 await changes.audit_reads(self._database.primary, self._viewer, self._loaders.operation, sorted(keys))

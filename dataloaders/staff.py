@@ -39,7 +39,7 @@ class StaffPages:
 
     async def schedule(self, provider_key: int | None, clinic_key: int | None) -> Schedule:
         """Version 0 and no hours where none is set yet; a provider who never worked there is refused like an unknown one."""
-        clinic = await self._clinic(clinic_key)
+        clinic = await self.clinic(clinic_key)
         provider = await self._loaders.provider.load(provider_key) if provider_key is not None else None
         if provider is None:
             raise Forbidden
@@ -51,7 +51,7 @@ class StaffPages:
 
     async def day(self, clinic_key: int | None, day: date) -> ClinicDay:
         """Providers with hours or appointments that day, by name."""
-        clinic = await self._clinic(clinic_key)
+        clinic = await self.clinic(clinic_key)
         async with answering(), self._database.snapshot(primary=False) as tx:
             rows = await days.sheet(tx, clinic.key, day, clinic.zone)
         for row in rows:
@@ -63,7 +63,8 @@ class StaffPages:
         ]
         return ClinicDay(clinic, day, found)
 
-    async def _clinic(self, key: int | None) -> Clinic:
+    async def clinic(self, key: int | None) -> Clinic:
+        """One of the viewer's own. Raises AccessDenied for other roles than staff, Forbidden for other clinics."""
         access.require_staff(self._viewer)
         if key is None or not self._viewer.works_at(key):
             raise Forbidden

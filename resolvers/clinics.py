@@ -14,6 +14,7 @@ from domain.appointments import Slot
 from domain.clinics import Clinic, GeoPoint, Provider, VisitType
 from domain.faults import BadInput
 from domain.frames import Snapshot
+from domain.shapes import Shape
 from resolvers.context import Info
 from resolvers.inputs import AvailabilityFilter, GeoPointInput
 from resolvers.values import StreamCursor
@@ -61,6 +62,11 @@ async def allowed_origins_of(clinic: Parent[Clinic], info: Info) -> list[str]:
 
 
 async def snapshot(info: Info, filter: AvailabilityFilter, at_least: StreamCursor | None = None) -> Snapshot | None:
+    return await info.context.snapshots.read(shape_of(filter), primary=at_least is not None)
+
+
+def shape_of(filter: AvailabilityFilter) -> Shape:
+    """Raises BadInput, as `shapes.shape`."""
     asked = shapes.Asked(
         ids.key(filter.clinic_id, ids.CLINIC),
         ids.key(filter.visit_type_id, ids.VISIT_TYPE),
@@ -68,7 +74,7 @@ async def snapshot(info: Info, filter: AvailabilityFilter, at_least: StreamCurso
         filter.from_,
         filter.to,
     )
-    return await info.context.snapshots.read(shapes.shape(asked), primary=at_least is not None)
+    return shapes.shape(asked)
 
 
 async def providers_at(

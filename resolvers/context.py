@@ -12,6 +12,7 @@ from services.booking import Booking
 from services.catalog import Catalog
 from services.changing import Changing
 from services.live.snapshots import Snapshots
+from services.live.watches import Watching
 from services.origins import Origins
 from services.patients import Patients
 from services.schedules import Schedules
@@ -25,6 +26,7 @@ class Services:
     catalog: Catalog
     schedules: Schedules
     origins: Origins
+    live: Watching
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,15 +153,9 @@ class Operation(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
         known = self._known
-        errors = known.errors
-        if not errors and len(known.asked) > 1 and not context._provided_operation_name:
-            errors = [_with_code(GraphQLError("Name the operation: there are several."), "GRAPHQL_VALIDATION_FAILED")]
-        if not errors:
-            allowed = limits.STAFF if context.context.viewer.is_staff else limits.PUBLIC
-            asked = known.cost(context.schema._schema, context.operation_name, context.variables or {})
-            if asked > allowed.cost:
-                errors = [LimitExceeded(f"The answer may hold {asked} objects; at most {allowed.cost} are given.")]
-        context.pre_execution_errors = errors
+        allowed = limits.STAFF if context.context.viewer.is_staff else limits.PUBLIC
+        name = context._provided_operation_name
+        context.pre_execution_errors = refusals(context.schema._schema, known, allowed, name, context.variables or {})
         yield
 
     def on_operation(self) -> Iterator[None]:
@@ -203,6 +197,20 @@ class _Step:
             next(self._hook, None)
         else:
             self._hook.close()
+
+
+def refusals(
+    schema: GraphQLSchema, known: Known, allowed: Limits, operation_name: str | None, variables: Mapping[str, Any]
+) -> list[GraphQLError]:
+    """Why an operation is not begun; empty where it may be."""
+    if known.errors or known.document is None:
+        return known.errors
+    if len(known.asked) > 1 and not operation_name:
+        return [_with_code(GraphQLError("Name the operation: there are several."), "GRAPHQL_VALIDATION_FAILED")]
+    asked = known.cost(schema, operation_name or None, variables)
+    if asked > allowed.cost:
+        return [LimitExceeded(f"The answer may hold {asked} objects; at most {allowed.cost} are given.")]
+    return []
 
 
 def coded(error: GraphQLError) -> GraphQLError:

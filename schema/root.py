@@ -1,4 +1,4 @@
-"""Query and Mutation: where every operation begins."""
+"""Query, Mutation and Subscription: where every operation begins."""
 
 import strawberry
 from graphql import GraphQLError
@@ -32,6 +32,7 @@ from schema.clinics import (
     VisitType,
 )
 from schema.executor import BreadthFirstExecutor
+from schema.live import AvailabilityEvent, ClinicDayEvent, PatientEvent
 from schema.operations import Operation, Steps
 from schema.staff import (
     ClinicDay,
@@ -45,6 +46,8 @@ from schema.staff import (
     SetWeeklyHoursResult,
     UpdatePatientResult,
 )
+from subscriptions import appointments as live_visits
+from subscriptions import availability as live_times
 
 
 def _viewer() -> Viewer:
@@ -169,6 +172,25 @@ class Mutation:
     )
 
 
+@strawberry.type(description="Over graphql-transport-ws and graphql-sse, both on /graphql.")
+class Subscription:
+    availability = strawberry.subscription(
+        resolver=live_times.availability,
+        graphql_type=AvailabilityEvent,
+        description="Public. `after`: the newest cursor one has; what can't be resumed begins with a snapshot again.",
+    )
+    my_appointments = strawberry.subscription(
+        resolver=live_visits.my_appointments,
+        graphql_type=PatientEvent,
+        description="Patients: their own appointments as they change.",
+    )
+    clinic_day = strawberry.subscription(
+        resolver=live_visits.clinic_day,
+        graphql_type=ClinicDayEvent,
+        description="Staff of the clinic: appointments that come to, change on, or leave a clinic date. FORBIDDEN elsewhere.",
+    )
+
+
 class _ProductionOperation(Operation):
     """Introspection is for staff and admin only (rule 39)."""
 
@@ -190,6 +212,7 @@ def build(*, production: bool = False) -> strawberry.Schema:
     return _Schema(
         Query,
         Mutation,
+        Subscription,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=production),
         extensions=[_ProductionOperation if production else Operation],
         execution_context_class=BreadthFirstExecutor,

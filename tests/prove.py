@@ -13,7 +13,18 @@ from xml.etree import ElementTree as Xml
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "docs" / "proofs.md"
-FILES = ["booking", "changing", "contention", "guard", "race", "model", "actors", "crash"]
+FILES = [
+    "booking",
+    "changing",
+    "contention",
+    "guard",
+    "race",
+    "model",
+    "actors",
+    "crash",
+    "live_simulation",
+    "live_stored",
+]
 PROOFS = ["tests/domain", *(f"tests/services/test_{name}.py" for name in FILES)]
 HEAD = """# Proofs
 

@@ -72,8 +72,8 @@ class Hub:
             case Pulse():
                 # The relay that is alive knows which epoch it is; what else is in the log may be from before.
                 self._begin(event.epoch)
-                self.clock.hear(event.at)
-                self._pulse = (self.pace.monotonic(), event.horizon_age)
+                if self.clock.hear(event.at):
+                    self._pulse = (self.pace.monotonic(), event.horizon_age)
                 self._calendars.heard(event)
             case Resumed():
                 self.visits.reset(SnapshotReason.GAP)

@@ -14,12 +14,13 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from starlette.applications import Starlette
 
 from app import pages
+from tests.api.scripted import staged, until
 from tests.app.browsing import Watched
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "app" / "web" / "src"
 EXAMPLES = sorted((SOURCES / "explorer" / "examples").glob("*.graphql"))
-TABS = ["FindClinics", "OpenTimes", "ClinicWeek", "HoldAndBook", "MoveAndCancel", "DaySheet"]
+TABS = ["FindClinics", "OpenTimes", "ClinicWeek", "HoldAndBook", "MoveAndCancel", "DaySheet", "WatchTimes"]
 # ---------------------------------------------------------------- without a browser
 
 
@@ -32,10 +33,7 @@ def test_document_is_valid(path: Path) -> None:
     printed = ROOT / "schema" / "schema.graphql"
     if not printed.exists():
         pytest.skip("schema/schema.graphql is not there")
-    schema, text = build_schema(printed.read_text("utf-8")), path.read_text("utf-8")
-    if text.startswith("subscription") and schema.subscription_type is None:
-        pytest.skip("the schema has no subscriptions yet")
-    assert validate(schema, parse(text)) == []
+    assert validate(build_schema(printed.read_text("utf-8")), parse(path.read_text("utf-8"))) == []
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -170,7 +168,7 @@ async def explorer(watched: Watched) -> Page:
 
 async def tab(page: Page, name: str) -> None:
     await page.locator("button.graphiql-tab-button", has_text=name).click()
-    await expect(page.locator(".graphiql-query-editor")).to_contain_text("of 6.")
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("of 7.")
 
 
 async def expect_shown(page: Page, editor: str, text: str) -> None:
@@ -188,7 +186,7 @@ async def run(page: Page) -> Any:
     return answer
 
 
-async def test_explorer_has_six_examples_and_runs_the_first(watched: Watched) -> None:
+async def test_explorer_has_seven_examples_and_runs_the_first(watched: Watched) -> None:
     page = await explorer(watched)
     assert await page.locator("button.graphiql-tab-button").all_text_contents() == TABS
     answer = await run(page)
@@ -286,3 +284,19 @@ async def test_reload_keeps_what_was_typed_but_no_token(watched: Watched) -> Non
     await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text("My own words")
     assert await page.locator("button.graphiql-tab-button").all_text_contents() == TABS
     assert await page.get_by_label("Bearer token").input_value() == ""
+
+
+async def test_open_times_are_watched_by_pressing_play(live_server: Any, context: BrowserContext) -> None:
+    async with staged(live_server.settings, live_server.addresses) as stage:
+        watched = Watched(await context.new_page(), stage.url)
+        page = await explorer(watched)
+        await page.get_by_label("Act as").select_option("patient")
+        await tab(page, "WatchTimes")
+        await page.get_by_role("button", name="Execute query").click()
+        await expect_shown(page, ".graphiql-response", "AvailabilitySnapshot")
+        stage.live.change()
+        await expect_shown(page, ".graphiql-response", "AvailabilityDelta")
+        await page.get_by_role("button", name="Stop query").click()
+        await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+        await until(lambda: stage.live.watching == 0)
+        watched.assert_clean()

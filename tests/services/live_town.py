@@ -26,7 +26,7 @@ from domain.schedules import Schedule, WeeklyHours
 from domain.shapes import Shape
 from domain.streams import CalendarEvent, Cursor, Position, Pulse
 from services.live import reading
-from services.live.hub import Hub
+from services.live.hub import Calendars, Hub
 from services.live.live import Live
 from services.live.pace import Pace
 from services.live.reading import Facts, Reading
@@ -346,11 +346,19 @@ class Server:
     times: Primary
 
     @classmethod
-    def on(cls, town: Town, *, process: bool = False, chance: random.Random | None = None, **pace: Any) -> "Server":
+    def on(
+        cls,
+        town: Town,
+        *,
+        process: bool = False,
+        chance: random.Random | None = None,
+        calendars: Calendars | None = None,
+        **pace: Any,
+    ) -> "Server":
         times = Process(town) if process else Primary(town)
         read, snapshots = TownReading(town, times, chance), TownSnapshots(town)
-        calendars = times if isinstance(times, Process) else NoCalendars()
-        hub = Hub(read, snapshots, calendars, Pace(**pace))
+        told = calendars or (times if isinstance(times, Process) else NoCalendars())
+        hub = Hub(read, snapshots, told, Pace(**pace))
         return cls(town, hub, Live(hub, snapshots), read, snapshots, times)
 
     def hear(self, *events: Any) -> None:

@@ -11,9 +11,10 @@ from domain import streams
 from domain.calendars import Taken
 from domain.faults import BadInput, Unavailable
 from domain.frames import Delta, Heartbeat, Snapshot, SnapshotReason
-from domain.streams import CalendarEvent, Cursor, Resumed
+from domain.streams import CalendarEvent, Cursor, Pulse, Resumed
+from services.live.clock import Clock
 from services.live.member import TooSlow
-from tests.services.live_town import TODAY, Server, Town, View, frame, kind, settled, silent, truth, week
+from tests.services.live_town import MONDAY, TODAY, Server, Town, View, frame, kind, settled, silent, truth, week
 
 DAY = TODAY + timedelta(days=2)
 FAST = {"frame_seconds": 0.0, "patience_seconds": 0.05}
@@ -712,3 +713,49 @@ async def test_who_resumes_while_the_epoch_changes_gets_a_snapshot(town: Town) -
     first = await waiting
     assert isinstance(first, Snapshot)
     assert first.reason is SnapshotReason.EPOCH_CHANGED
+
+
+async def test_the_process_s_calendars_are_told_before_anybody_reads(town: Town) -> None:
+    told: list[str] = []
+
+    class Told:
+        def apply(self, event: CalendarEvent) -> None:
+            told.append(f"apply {event.seq}")
+
+        def drop(self, clinic_key: int) -> None:
+            told.append(f"drop {clinic_key}")
+
+        def forget(self) -> None:
+            told.append("forget")
+
+        def heard(self, _pulse: Pulse) -> None:
+            told.append("heard")
+
+    server = Server.on(town, calendars=Told(), **FAST)
+    member = await server.live.availability(week(), None)
+    await frame(member)
+    events = [town.take(1, DAY, in_new_york(hour))[1][0] for hour in (9, 10, 11)]
+    server.hear(events[0], events[0], events[2])
+    assert told == ["apply 1", "drop 1", "apply 3"]
+    town.restore()
+    server.hear(town.pulse(), *town.take(1, DAY, in_new_york(12))[1])
+    assert told[3:] == ["forget", "heard", "apply 1"]
+
+
+def test_the_clock_follows_pulses_but_not_those_of_a_backlog() -> None:
+    here = [100.0]
+    clock = Clock(lambda: here[0])
+    assert not clock.known
+    assert clock.hear(MONDAY)
+    here[0] += 2
+    assert clock.now() == MONDAY + timedelta(seconds=2)
+    for second in range(60):  # a backlog comes all at once
+        assert not clock.hear(MONDAY - timedelta(seconds=60 - second) + timedelta(seconds=0.5))
+    assert clock.now() == MONDAY + timedelta(seconds=2)
+    earlier = MONDAY - timedelta(hours=1)
+    assert not clock.hear(earlier)
+    here[0] += 1
+    assert clock.hear(earlier + timedelta(seconds=1))  # it was set back
+    assert clock.now() == earlier + timedelta(seconds=1)
+    here[0] += 1
+    assert clock.hear(MONDAY)

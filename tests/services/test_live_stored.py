@@ -7,20 +7,25 @@ from typing import Any
 
 import pytest
 
-from adapters.postgres import stream
+from adapters.postgres import changes, stream
 from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.open_times import OpenTimes
+from adapters.postgres.standing import Standing
 from domain.faults import BadInput
 from domain.frames import Delta, Heartbeat, Snapshot, SnapshotReason
 from domain.outcomes import AppointmentBooked, AppointmentRescheduled
 from domain.shapes import Shape
 from domain.streams import Cursor, read
+from services.live.calendars import ProcessCalendars
+from services.live.catalog import ProcessCatalog
 from services.live.hub import Hub
 from services.live.live import Live
 from services.live.pace import Pace
 from services.live.reading import Reading
-from services.live.snapshots import Snapshots
-from tests.services.live_town import NoCalendars, View, frame, settled
+from services.live.snapshots import Kept, Snapshots
+from services.live.trust import Trust
+from tests.proofs import proof
+from tests.services.live_town import View, frame, settled
 from tests.sizes import LIVE_COMMITS_STORED
 from tests.world import MONDAY, World, new_key, opening_id, relayed, slot_id, staff
 
@@ -29,20 +34,33 @@ DAY = date(2027, 3, 2)
 
 
 class Process:
-    """A hub over the database, told by hand what the log has."""
+    """A hub over the database, told by hand what the log has. `keeping`: with calendars of its own, as it is served."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, keeping: bool = True) -> None:
         self.world = world
-        times = OpenTimes(KnownSchedules())
-        self.snapshots = Snapshots(world.database, times)
+        database, known, trust = world.database, KnownSchedules(), Trust()
+        catalog = ProcessCatalog(trust)
+        self.kept = ProcessCalendars(database.primary, trust, catalog)
+        standing = Standing(database, catalog if keeping else None)
+        times = OpenTimes(known, None, self.kept if keeping else None)
+        self.snapshots = Snapshots(database, OpenTimes(known), Kept(self.kept, times, standing) if keeping else None)
         pace = Pace(frame_seconds=0.0, patience_seconds=0.3)
-        self.hub = Hub(Reading(world.database, times), self.snapshots, NoCalendars(), pace)
+        self.hub = Hub(Reading(database, times, standing=standing), self.snapshots, self.kept, pace)
         self.live = Live(self.hub, self.snapshots)
         self.position = 0
 
+    async def believing(self) -> "Process":
+        """Two pulses at the pace of time: from here on it answers what it keeps."""
+        await self.hear()
+        await asyncio.sleep(0.6)
+        await self.hear()
+        return self
+
     async def hear(self) -> None:
-        """Everything that is committed."""
+        """Everything that is committed, and a pulse."""
         await relayed(self.world.database)
+        async with self.world.database.primary.acquire() as connection:
+            await stream.pulse(connection, await changes.now(connection), 0.0)
         while True:
             page = await stream.read(self.world.database.primary, self.position)
             for entry in page.entries:
@@ -51,8 +69,8 @@ class Process:
                     self.hub.receive(entry.event)
             if not page.entries:
                 break
-        if page.pulse is not None:
-            self.hub.receive(page.pulse)
+        assert page.pulse is not None
+        self.hub.receive(page.pulse)
 
 
 def shape(clinic: int, kind: int, days: int = 7) -> Shape:
@@ -160,12 +178,19 @@ async def test_changed_hours_and_unknown_ids(world: World) -> None:
             await process.live.availability(wrong, None)
 
 
+async def same_from_memory(process: Process, shapes: set[Shape]) -> None:
+    assert process.kept.now() is not None
+    for at in shapes:
+        here, there = [await process.snapshots.read(at, primary=primary) for primary in (False, True)]
+        assert (here.cursor, here.slots) == (there.cursor, there.slots)
+
+
 async def test_a_random_history_ends_with_the_truth(world: World) -> None:
     chance = random.Random(5)
     clinics = [await world.clinic() for _ in range(2)]
     kinds = [await world.visit_type(30, after=10, notice=0), await world.visit_type(45, every=15, notice=0)]
     providers = [await world.provider(clinics, kinds) for _ in range(2)]
-    processes = [Process(world) for _ in range(2)]
+    processes = [await Process(world).believing(), Process(world, keeping=False)]
     followers: list[tuple[Process, Shape, View, Any]] = []
     for process in processes:
         for at in (shape(clinic, kind) for clinic in clinics for kind in kinds):
@@ -208,6 +233,8 @@ async def test_a_random_history_ends_with_the_truth(world: World) -> None:
     for process in processes:
         await process.hear()
     await asyncio.gather(*(caught_up(*one) for one in followers))
+    await same_from_memory(processes[0], {one[1] for one in followers})
+    proof("live calendar over PostgreSQL", commits=LIVE_COMMITS_STORED, followers=len(followers), diverged=0)
     for *_, member in followers:
         member.close()
     for process in processes:

@@ -1,4 +1,4 @@
-// The six worked examples, and the values that travel from one tab's answer into the next tab's variables.
+// The seven worked examples, and the values that travel from one tab's answer into the next tab's variables.
 import clinicWeek from "./examples/3-clinic-week.graphql";
 import clinicWeekVariables from "./examples/3-clinic-week.json";
 import daySheet from "./examples/6-day-sheet.graphql";
@@ -11,6 +11,8 @@ import moveAndCancel from "./examples/5-move-and-cancel.graphql";
 import moveAndCancelVariables from "./examples/5-move-and-cancel.json";
 import openTimes from "./examples/2-open-times.graphql";
 import openTimesVariables from "./examples/2-open-times.json";
+import watchTimes from "./examples/7-watch-times.graphql";
+import watchTimesVariables from "./examples/7-watch-times.json";
 
 const FILLED = "appointments:filled";
 const EXAMPLES = [
@@ -20,6 +22,7 @@ const EXAMPLES = [
   { query: holdAndBook, variables: holdAndBookVariables },
   { query: moveAndCancel, variables: moveAndCancelVariables },
   { query: daySheet, variables: daySheetVariables },
+  { query: watchTimes, variables: watchTimesVariables },
 ].map((example) => ({ ...example, name: nameOf(example.query) }));
 
 const UNKNOWN = {
@@ -39,7 +42,7 @@ let filled = JSON.parse(sessionStorage.getItem(FILLED) ?? "{}");
 const listeners = new Set();
 
 function nameOf(query) {
-  return /^(?:query|mutation)\s+(\w+)/m.exec(query ?? "")?.[1];
+  return /^(?:query|mutation|subscription)\s+(\w+)/m.exec(query ?? "")?.[1];
 }
 
 function localDate(daysAhead) {

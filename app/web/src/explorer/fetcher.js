@@ -37,26 +37,29 @@ async function post(params, headers) {
   }
 }
 
-// One socket per subscription: it carries the token of the moment it was opened and closes with it.
-async function* listen(params) {
-  const token = currentToken();
-  const client = createClient({
-    url: GRAPHQL_URL.replace(/^http/, "ws"),
-    connectionParams: token ? { authorization: `Bearer ${token}` } : {},
-    lazy: true,
-  });
-  try {
-    yield* client.iterate(params);
-  } finally {
-    await client.dispose();
+// One socket per subscription: it carries the token of the moment it is opened, and after a restart of the server it comes back.
+// Not a generator: one that waits for a frame hears of "stop" only when the next has come.
+function listening(params) {
+  function subscribe(observer) {
+    const client = createClient({
+      url: GRAPHQL_URL.replace(/^http/, "ws"),
+      connectionParams() {
+        const token = currentToken();
+        return token ? { authorization: `Bearer ${token}` } : {};
+      },
+      shouldRetry: () => true,
+    });
+    client.subscribe(params, observer);
+    return { unsubscribe: () => client.dispose() };
   }
+  return { subscribe };
 }
 
 export function createFetcher(onResult) {
   return async function fetcher({ query, variables, operationName }, { headers } = {}) {
     const operation = chosenOperation(query, operationName);
     const params = { query, variables, operationName: operation?.name?.value ?? operationName ?? undefined };
-    if (operation?.operation === "subscription") return listen(params);
+    if (operation?.operation === "subscription") return listening(params);
     const result = await post(params, headers);
     onResult(result);
     return result;
