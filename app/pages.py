@@ -6,7 +6,7 @@ import mimetypes
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -64,9 +64,14 @@ def static_file(request: Request) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Vary": "Accept-Encoding",
     }
+    return built_file(request, name, headers)
+
+
+def built_file(request: Request, name: str, headers: Mapping[str, str]) -> Response:
+    """A file of static/, packed for who takes that. The name is one of ours."""
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(packed(name), media_type=media_type(name), headers={**headers, "Content-Encoding": "gzip"})
-    return Response((STATIC / name).read_bytes(), media_type=media_type(name), headers=headers)
+    return Response((STATIC / name).read_bytes(), media_type=media_type(name), headers=dict(headers))
 
 
 def media_type(name: str) -> str:
@@ -86,9 +91,26 @@ def page(name: str) -> str:
 
 
 @lru_cache
+def manifest() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((STATIC / "manifest.json").read_text("utf-8"))
+    return found
+
+
+@lru_cache
 def public_names() -> frozenset[str]:
-    manifest = json.loads((STATIC / "manifest.json").read_text("utf-8"))
-    return frozenset([*manifest["hashed"], LICENCES])
+    return frozenset([*manifest()["hashed"], LICENCES])
+
+
+@lru_cache
+def embedded_names() -> frozenset[str]:
+    """The calendar element's script and what it loads, by their hashed names."""
+    return frozenset(manifest()["embed"])
+
+
+def entries() -> dict[str, str]:
+    """Built files by the name they have without a hash."""
+    found: dict[str, str] = manifest()["entries"]
+    return found
 
 
 @lru_cache(maxsize=64)

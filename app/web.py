@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import strawberry
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -17,7 +18,7 @@ from strawberry.http.websocket_origin import normalize_origin
 
 from adapters.postgres import changes
 from adapters.postgres.database import answering
-from app import examples, pages
+from app import calendar_pages, examples, pages
 from app.cors import AllowedOrigins
 from app.graphql import GraphQLEndpoint, Operations
 from app.limits import Limited
@@ -27,6 +28,7 @@ from app.live.guests import Guests
 from app.live.pace import PACE, Pace
 from app.live.sockets import Sockets
 from app.wiring import Product
+from domain.access import ANONYMOUS
 from domain.faults import Unavailable
 
 REQUESTS = Counter("appointments_http_requests_total", "Requests by path and status.", ["path", "status"])
@@ -71,6 +73,12 @@ def application(
     async def graphql(request: Request) -> Response:
         return await (events if is_wanted(request) else endpoint)(request)
 
+    async def ask(query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        result = await schema.execute(query, variable_values=variables, context_value=product.context(ANONYMOUS))
+        if result.errors:
+            raise HTTPException(503)
+        return result.data or {}
+
     async def schema_text(_: Request) -> Response:
         return PlainTextResponse(sdl, headers={"Cache-Control": "public, max-age=300"})
 
@@ -91,6 +99,7 @@ def application(
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         *pages.routes(),
+        *calendar_pages.routes(product, ask),
     ]
     if not product.settings.production:
         routes.append(Route("/dev/examples.json", examples.endpoint(product)))
@@ -150,4 +159,6 @@ class Measured:
         counter.inc()
 
 
-PATHS = frozenset({"/", "/graphql", "/schema.graphql", "/livez", "/readyz", "/metrics"})
+PATHS = frozenset(
+    ["/", "/graphql", "/schema.graphql", "/livez", "/readyz", "/metrics", "/calendar", "/book", "/embed/v1/widget.js"]
+)

@@ -7,6 +7,10 @@ FIRST_PATIENT = """
 SELECT min(id) FROM patients
 """
 
+FIRST_PATIENTS = """
+SELECT id, name FROM patients ORDER BY id LIMIT $1
+"""
+
 CANDIDATES = """
 SELECT w.provider_id, w.clinic_id, min(o.visit_type_id) AS visit_type_id
 FROM (SELECT id FROM clinics WHERE active ORDER BY lower(name), id LIMIT 5) AS c
@@ -20,6 +24,10 @@ GROUP BY w.provider_id, w.clinic_id ORDER BY w.clinic_id, w.provider_id LIMIT 40
 async def first_patient(reader: Reader) -> int | None:
     found: int | None = await reader.fetchval(FIRST_PATIENT)
     return found
+
+
+async def first_patients(reader: Reader, count: int) -> list[tuple[int, str]]:
+    return [(row["id"], row["name"]) for row in await reader.fetch(FIRST_PATIENTS, count)]
 
 
 async def candidates(reader: Reader) -> list[Triple]:

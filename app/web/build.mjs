@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { licences } from "./licences.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -30,6 +30,8 @@ const OPTIONS = {
   entryPoints: [
     { in: "src/explorer/main.jsx", out: "explorer" },
     { in: "src/home/main.js", out: "home" },
+    { in: "src/calendar/main.ts", out: "calendar" },
+    { in: "src/book/main.tsx", out: "book" },
     { in: "src/icon.svg", out: "icon" },
     ...Object.entries(WORKERS).map(([name, path]) => ({ in: path, out: `${name}.worker` })),
   ],
@@ -40,6 +42,8 @@ const OPTIONS = {
   splitting: true,
   format: "esm",
   jsx: "automatic",
+  // tsconfig.json is for the type checker alone: it names Preact, the explorer is React's.
+  tsconfigRaw: "{}",
   minify: true,
   charset: "utf8",
   legalComments: "none",
@@ -57,6 +61,20 @@ const replacing = {
     for (const [filter, ours] of REPLACED) {
       onResolve({ filter }, ({ importer }) => (GRAPHIQL.test(importer) ? { path: join(HERE, ours) } : undefined));
     }
+  },
+};
+
+// The element stands alone: what it loads comes from beside it, and is shared with no page of ours.
+const WIDGET = { ...OPTIONS, entryPoints: [{ in: "src/widget/main.ts", out: "widget" }], jsxImportSource: "preact" };
+
+// Styles of a shadow root travel inside its script, since a foreign page's policy may refuse others.
+const shadowStyles = {
+  name: "shadow styles",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.shadow\.css$/ }, async ({ path }) => {
+      const { code } = await transform(await readFile(path, "utf8"), { loader: "css", minify: true, target: OPTIONS.target });
+      return { contents: code.trim(), loader: "text" };
+    });
   },
 };
 
@@ -79,9 +97,11 @@ async function sourcesHash() {
 }
 
 async function everyFile() {
-  const { outputFiles, metafile } = await build({ ...OPTIONS, plugins: [replacing] });
+  const pages = await build({ ...OPTIONS, plugins: [replacing] });
+  const widget = await build({ ...WIDGET, plugins: [shadowStyles] });
+  const metafile = { outputs: { ...pages.metafile.outputs, ...widget.metafile.outputs } };
   const built = new Map();
-  for (const { path, contents } of outputFiles) {
+  for (const { path, contents } of [...pages.outputFiles, ...widget.outputFiles]) {
     // The explorer's own stylesheet has the editor's styles in it: those of the parts are never asked for.
     if (!/^chunk\..*\.css$/.test(basename(path))) built.set(basename(path), Buffer.from(contents));
   }
@@ -91,7 +111,7 @@ async function everyFile() {
     if (stem !== "chunk") entries[`${stem}.${extension}`] = name;
   }
   const hashed = [...built.keys()].sort();
-  for (const page of ["home", "explorer"]) {
+  for (const page of ["home", "explorer", "calendar", "book"]) {
     const template = await readFile(join(HERE, "src", page, "index.html"), "utf8");
     const html = template.replaceAll(/\{\{([\w.]+\.\w+)\}\}/g, (_all, name) => entries[name]);
     built.set(`${page}.html`, Buffer.from(html));
@@ -101,6 +121,7 @@ async function everyFile() {
     sources: await sourcesHash(),
     entries,
     hashed,
+    embed: widget.outputFiles.map(({ path }) => basename(path)).sort(),
     sha256: Object.fromEntries([...built.keys()].sort().map((name) => [name, sha256(built.get(name))])),
   };
   built.set("manifest.json", Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));

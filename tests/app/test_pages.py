@@ -3,8 +3,6 @@
 import gzip
 import json
 import re
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,75 +10,17 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from graphql import OperationDefinitionNode, build_schema, parse, validate
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 from starlette.applications import Starlette
 
 from app import pages
 from tests.api.scripted import staged, until
+from tests.app.browsing import Watched
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "app" / "web" / "src"
 EXAMPLES = sorted((SOURCES / "explorer" / "examples").glob("*.graphql"))
 TABS = ["FindClinics", "OpenTimes", "ClinicWeek", "HoldAndBook", "MoveAndCancel", "DaySheet", "WatchTimes"]
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-expect.set_options(timeout=20_000)
-
-
-class Watched:
-    """A page whose requests and complaints are written down."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.url = url
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        # A breach of the content security policy is a console error too.
-        page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
-
-    async def open(self, path: str) -> Page:
-        await self.page.goto(self.url + path)
-        return self.page
-
-    def assert_clean(self) -> None:
-        hosts = {urlsplit(url).netloc for url in self.requests if not url.startswith(("data:", "blob:"))}
-        assert hosts <= {urlsplit(self.url).netloc}
-        assert [text for text in self.complaints if not text.startswith(("info", "log", "debug"))] == []
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not found:
-        pytest.skip("no Chromium on PATH: pages are not tried in a browser")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=found[0], args=CHROMIUM_FLAGS)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def context(live_server: Any, browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(20_000)
-    yield context
-    await context.close()
-
-
-@pytest.fixture
-async def watched(live_server: Any, context: BrowserContext) -> Watched:
-    return Watched(await context.new_page(), live_server.url)
-
-
 # ---------------------------------------------------------------- without a browser
 
 
@@ -180,7 +120,7 @@ async def test_home_is_reached_by_keyboard(watched: Watched) -> None:
     await expect(page.get_by_label("Kind of visit")).to_be_enabled()
     await expect(page.locator("#demo")).to_have_attribute("data-state", re.compile("ready|empty"))
     reached = []
-    for _ in range(13):
+    for _ in range(16):
         await page.keyboard.press("Tab")
         focused = await page.evaluate(
             """() => {

@@ -47,6 +47,14 @@ def test_rebuilding_gives_the_same_bytes() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_scripts_hold_their_types() -> None:
+    node, checker = shutil.which("node"), WEB / "node_modules" / "typescript" / "bin" / "tsc"
+    if node is None or not checker.is_file():
+        pytest.skip("node and app/web/node_modules are not installed (`make web`): types were not checked")
+    done = subprocess.run([node, checker], cwd=WEB, capture_output=True, check=False, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+
+
 def test_pages_load_nothing_from_another_host() -> None:
     for page in STATIC.glob("*.html"):
         assert not re.findall(r"""(?:src|href|action)=["'](?:[a-z]+:)?//""", page.read_text("utf-8")), page.name
@@ -63,5 +71,14 @@ def test_lock_names_no_download_address() -> None:
 
 def test_every_bundled_package_has_its_licence() -> None:
     text = (STATIC / "THIRD_PARTY_LICENSES.txt").read_text("utf-8")
-    for name in ["graphiql", "react", "monaco-editor", "graphql", "graphql-ws"]:
+    for name in [
+        "graphiql",
+        "react",
+        "monaco-editor",
+        "graphql",
+        "graphql-ws",
+        "graphql-sse",
+        "preact",
+        "@preact/signals",
+    ]:
         assert re.search(rf"^{name} \d", text, re.MULTILINE), name

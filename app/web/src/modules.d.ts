@@ -1,0 +1,9 @@
+declare module "*.graphql" {
+  const text: string;
+  export default text;
+}
+declare module "*.shadow.css" {
+  const text: string;
+  export default text;
+}
+declare module "*.css";
