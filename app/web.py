@@ -73,12 +73,6 @@ def application(
     async def graphql(request: Request) -> Response:
         return await (events if is_wanted(request) else endpoint)(request)
 
-    async def ask(query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        result = await schema.execute(query, variable_values=variables, context_value=product.context(ANONYMOUS))
-        if result.errors:
-            raise HTTPException(503)
-        return result.data or {}
-
     async def schema_text(_: Request) -> Response:
         return PlainTextResponse(sdl, headers={"Cache-Control": "public, max-age=300"})
 
@@ -99,7 +93,7 @@ def application(
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         *pages.routes(),
-        *calendar_pages.routes(product, ask),
+        *calendar_pages.routes(product, _asking(schema, product)),
     ]
     if not product.settings.production:
         routes.append(Route("/dev/examples.json", examples.endpoint(product)))
@@ -115,6 +109,18 @@ def application(
 def _origin(url: str | None) -> str | None:
     parts = urlsplit(url or "")
     return normalize_origin(f"{parts.scheme}://{parts.netloc}") if parts.netloc else None
+
+
+def _asking(schema: strawberry.Schema, product: Product) -> calendar_pages.Ask:
+    """How our own pages ask: as anonymous, like everybody who has not signed in."""
+
+    async def ask(query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        result = await schema.execute(query, variable_values=variables, context_value=product.context(ANONYMOUS))
+        if result.errors:
+            raise HTTPException(503)
+        return result.data or {}
+
+    return ask
 
 
 async def _readiness(product: Product, state: State) -> Response:
