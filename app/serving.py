@@ -243,6 +243,7 @@ async def _greet(built: Product, url: str) -> None:
     lines = [
         "",
         f"  Start page       {url}/",
+        f"  Live calendar    {url}/calendar",
         f"  GraphiQL         {url}/graphql",
         f"  Schema           {url}/schema.graphql",
         f"  Health, metrics  {url}/readyz  {url}/metrics",
