@@ -56,7 +56,7 @@ async def work() -> None:
     settings = load_settings()
     async with servers(settings) as addresses, product(settings, addresses) as built:
         log.info("working")
-        async with _stopping() as stop, _worker(built):
+        async with _stopping() as stop, built.streaming.relaying(), _worker(built):
             await stop.wait()
 
 
@@ -130,8 +130,8 @@ async def running(
     listening = listen(settings)
     async with (
         product(settings, addresses) as built,
-        built.services.origins.kept(),
         _worker(built) if working else nullcontext(),
+        built.live(),
     ):
         if settings.production and await is_clock_shifted(built.database.primary):
             raise Refused("the test clock of this database is shifted: it is no database for production")
@@ -226,16 +226,13 @@ async def _stopping() -> AsyncIterator[asyncio.Event]:
 
 @asynccontextmanager
 async def _worker(built: Product) -> AsyncIterator[None]:
-    """Any process may be the one that relays; the lock in the database decides."""
-    tasks = [asyncio.create_task(sweeper.sweep(built.sweeping)), asyncio.create_task(built.relay.run())]
+    sweeping = asyncio.create_task(sweeper.sweep(built.sweeping))
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        sweeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeping
 
 
 async def _greet(built: Product, url: str) -> None:

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.http.websocket_origin import normalize_origin
 
@@ -59,6 +59,32 @@ def application(
 ) -> Starlette:
     """The whole surface outside the command line. `state` is shared with who starts and drains the server."""
     state = state or State(ready=True)
+
+    async def ask(query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        result = await schema.execute(query, variable_values=variables, context_value=product.context(ANONYMOUS))
+        if result.errors:
+            raise HTTPException(503)
+        return result.data or {}
+
+    routes = [
+        *_graphql(product, schema, state, pace),
+        *_health(product, state),
+        *pages.routes(),
+        *calendar_pages.routes(product, ask),
+    ]
+    if not product.settings.production:
+        routes.append(Route("/dev/examples.json", examples.endpoint(product)))
+    app = Starlette(routes=routes, lifespan=lifespan)
+    # The last that is added is the first that is asked: what is refused is measured, and readable from allowed sites.
+    if product.limits is not None:
+        app.add_middleware(Limited, limits=product.limits)
+    app.add_middleware(AllowedOrigins, allows=product.services.origins.allows)
+    app.add_middleware(Measured)
+    return app
+
+
+def _graphql(product: Product, schema: strawberry.Schema, state: State, pace: Pace) -> list[BaseRoute]:
+    """One path for questions, event streams and sockets."""
     operations = Operations(schema, product)
     answers = Answers(schema, product, operations)
     endpoint = GraphQLEndpoint(operations, product)
@@ -76,6 +102,14 @@ def application(
     async def schema_text(_: Request) -> Response:
         return PlainTextResponse(sdl, headers={"Cache-Control": "public, max-age=300"})
 
+    return [
+        Route("/graphql", graphql, methods=["GET", "POST"]),
+        WebSocketRoute("/graphql", sockets),
+        Route("/schema.graphql", schema_text),
+    ]
+
+
+def _health(product: Product, state: State) -> list[BaseRoute]:
     async def livez(_: Request) -> Response:
         return PlainTextResponse("alive\n")
 
@@ -85,42 +119,12 @@ def application(
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    routes = [
-        Route("/graphql", graphql, methods=["GET", "POST"]),
-        WebSocketRoute("/graphql", sockets),
-        Route("/schema.graphql", schema_text),
-        Route("/livez", livez),
-        Route("/readyz", readyz),
-        Route("/metrics", metrics),
-        *pages.routes(),
-        *calendar_pages.routes(product, _asking(schema, product)),
-    ]
-    if not product.settings.production:
-        routes.append(Route("/dev/examples.json", examples.endpoint(product)))
-    app = Starlette(routes=routes, lifespan=lifespan)
-    # The last that is added is the first that is asked: what is refused is measured, and readable from allowed sites.
-    if product.limits is not None:
-        app.add_middleware(Limited, limits=product.limits)
-    app.add_middleware(AllowedOrigins, allows=product.services.origins.allows)
-    app.add_middleware(Measured)
-    return app
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
 def _origin(url: str | None) -> str | None:
     parts = urlsplit(url or "")
     return normalize_origin(f"{parts.scheme}://{parts.netloc}") if parts.netloc else None
-
-
-def _asking(schema: strawberry.Schema, product: Product) -> calendar_pages.Ask:
-    """How our own pages ask: as anonymous, like everybody who has not signed in."""
-
-    async def ask(query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        result = await schema.execute(query, variable_values=variables, context_value=product.context(ANONYMOUS))
-        if result.errors:
-            raise HTTPException(503)
-        return result.data or {}
-
-    return ask
 
 
 async def _readiness(product: Product, state: State) -> Response:

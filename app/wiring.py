@@ -5,7 +5,6 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -23,16 +22,12 @@ from app.auth import Tokens
 from app.embedded import Addresses
 from app.limits import AddressLimits, Rates
 from app.settings import Settings
-from app.workers.relay import observe
+from app.streaming import Streaming
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
 from dataloaders.staff import StaffPages
 from domain.access import Viewer
-from domain.faults import Unavailable
-from domain.frames import Frame, StreamHeartbeat, StreamReset
-from domain.shapes import Shape
-from domain.streams import VisitEvent
 from resolvers.context import Context, Services
 from services.alternatives import Alternatives
 from services.booking import Booking, Desk
@@ -41,12 +36,13 @@ from services.changing import Changing
 from services.contention import Shield
 from services.live.calendars import ProcessCalendars
 from services.live.catalog import ProcessCatalog
+from services.live.hub import Hub
+from services.live.live import Live
+from services.live.reading import Reading
 from services.live.snapshots import Kept, Snapshots
 from services.live.trust import Trust
-from services.live.watches import Watch
 from services.origins import Origins
 from services.patients import Patients
-from services.relaying import Relay
 from services.schedules import Schedules
 from services.sweeping import Sweeping
 
@@ -62,11 +58,12 @@ class Product:
     open_times: OpenTimes
     standing: Standing
     process: ProcessCalendars
-    snapshots: Snapshots
     recent: RecentWrites
     services: Services
     sweeping: Sweeping
-    relay: Relay
+    streaming: Streaming
+    trust: Trust
+    hub: Hub
     limits: AddressLimits | None
 
     def context(self, viewer: Viewer) -> Context:
@@ -74,7 +71,17 @@ class Product:
         loaders = Loaders(self.database, self.open_times, self.recent, viewer, self.standing)
         pages = Pages(self.database, viewer, loaders)
         staff = StaffPages(self.database, viewer, loaders)
-        return Context(viewer, loaders, pages, staff, self.snapshots, self.services)
+        return Context(viewer, loaders, pages, staff, self.services)
+
+    @asynccontextmanager
+    async def live(self) -> AsyncIterator[None]:
+        """While it is open this process follows the stream: its calendars stay true, and who watches is told."""
+        async with (
+            self.services.origins.kept(),
+            self.streaming.relaying(),
+            self.streaming.followed(self.hub, self.trust, self.services.origins.heard),
+        ):
+            yield
 
 
 @asynccontextmanager
@@ -88,9 +95,9 @@ async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Pro
     redis = None
     if addresses.redis_url:
         redis = redis_connection.client(addresses.redis_url, cluster=settings.redis_cluster)
-    relay = Relay(partial(postgres.connect, addresses.database_url, production=settings.production), observe=observe)
-    database.committed = relay.wake
-    built = _built(settings, database, redis, relay, _limits(settings, addresses, redis))
+    streaming = Streaming(settings, addresses)
+    database.committed = streaming.relay.wake
+    built = _built(settings, database, redis, streaming, _limits(settings, addresses, redis))
     try:
         yield built
     finally:
@@ -110,7 +117,9 @@ def _limits(settings: Settings, addresses: Addresses, redis: Any) -> AddressLimi
     return AddressLimits(Rates(rate, burst), shared, settings.limit_sockets, at_once=max(1, burst // 50))
 
 
-def _built(settings: Settings, database: Database, redis: Any, relay: Relay, limits: AddressLimits | None) -> Product:
+def _built(
+    settings: Settings, database: Database, redis: Any, streaming: Streaming, limits: AddressLimits | None
+) -> Product:
     known, recent = KnownSchedules(), RecentWrites()
     cache = CalendarCache(redis) if redis is not None and settings.cache else None
     lock = None
@@ -125,6 +134,8 @@ def _built(settings: Settings, database: Database, redis: Any, relay: Relay, lim
     kept = settings.process_calendars
     standing = Standing(database, memory if kept else None)
     open_times = OpenTimes(known, newer, process if kept else None)
+    snapshots = Snapshots(database, OpenTimes(known, exact), Kept(process, open_times, standing) if kept else None)
+    hub = Hub(Reading(database, open_times, standing=standing), snapshots, process)
     desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process)
     return Product(
         settings=settings,
@@ -134,7 +145,6 @@ def _built(settings: Settings, database: Database, redis: Any, relay: Relay, lim
         open_times=open_times,
         standing=standing,
         process=process,
-        snapshots=Snapshots(database, OpenTimes(known, exact), Kept(process, open_times, standing) if kept else None),
         recent=recent,
         services=Services(
             Booking(desk),
@@ -143,25 +153,14 @@ def _built(settings: Settings, database: Database, redis: Any, relay: Relay, lim
             Catalog(database, process),
             Schedules(database, process),
             Origins(database),
-            NothingLive(),
+            Live(hub, snapshots),
         ),
         sweeping=Sweeping(desk),
-        relay=relay,
+        streaming=streaming,
+        trust=trust,
+        hub=hub,
         limits=limits,
     )
-
-
-class NothingLive:
-    """Where no log is followed there is nothing to watch."""
-
-    async def availability(self, shape: Shape, after: str | None) -> Watch[Frame]:
-        raise Unavailable("live")
-
-    def clinic_day(self, clinic_key: int) -> Watch[VisitEvent | StreamReset | StreamHeartbeat]:
-        raise Unavailable("live")
-
-    def patient(self, patient_key: int) -> Watch[VisitEvent | StreamReset | StreamHeartbeat]:
-        raise Unavailable("live")
 
 
 def tune_memory() -> None:

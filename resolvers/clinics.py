@@ -62,7 +62,7 @@ async def allowed_origins_of(clinic: Parent[Clinic], info: Info) -> list[str]:
 
 
 async def snapshot(info: Info, filter: AvailabilityFilter, at_least: StreamCursor | None = None) -> Snapshot | None:
-    return await info.context.snapshots.read(shape_of(filter), primary=at_least is not None)
+    return await info.context.services.live.snapshot(shape_of(filter), at_least)
 
 
 def shape_of(filter: AvailabilityFilter) -> Shape:

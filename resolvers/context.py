@@ -11,8 +11,7 @@ from domain.access import Viewer
 from services.booking import Booking
 from services.catalog import Catalog
 from services.changing import Changing
-from services.live.snapshots import Snapshots
-from services.live.watches import Watching
+from services.live.live import Live
 from services.origins import Origins
 from services.patients import Patients
 from services.schedules import Schedules
@@ -26,7 +25,7 @@ class Services:
     catalog: Catalog
     schedules: Schedules
     origins: Origins
-    live: Watching
+    live: Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,6 @@ class Context:
     loaders: Loaders
     pages: Pages
     staff: StaffPages
-    snapshots: Snapshots
     services: Services
 
 

@@ -12,7 +12,7 @@ import orjson
 from adapters.postgres import stream
 from adapters.postgres.database import answering, disconnect
 from adapters.postgres.stream import Entry, Page
-from domain.streams import AVAILABILITY, PATIENTS, STAFF, TOPICS, CalendarEvent
+from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent
 
 POLL_SECONDS: Final = 0.02
 
@@ -46,9 +46,7 @@ class OutboxLog:
                     self._position = entry.position
                 if page.pulse is not None and page.pulse.at != self._pulse_at:
                     self._pulse_at = page.pulse.at
-                    text = orjson.dumps(page.pulse.envelope()).decode()
-                    for topic in TOPICS:
-                        yield topic, text
+                    yield AVAILABILITY, orjson.dumps(page.pulse.envelope()).decode()
                 if not page.entries:
                     await self._wait()
         finally:

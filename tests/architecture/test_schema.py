@@ -103,7 +103,7 @@ def test_resolvers_reach_what_the_context_holds_and_no_more() -> None:
     }
     assert classes == {
         "Services": ["booking", "changing", "patients", "catalog", "schedules", "origins", "live"],
-        "Context": ["viewer", "loaders", "pages", "staff", "snapshots", "services"],
+        "Context": ["viewer", "loaders", "pages", "staff", "services"],
     }
 
 
