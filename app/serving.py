@@ -240,7 +240,7 @@ async def _greet(built: Product, url: str) -> None:
     lines = [
         "",
         f"  Start page       {url}/",
-        f"  Calendar         {url}/calendar",
+        f"  Live calendar    {url}/calendar",
         f"  GraphiQL         {url}/graphql",
         f"  Schema           {url}/schema.graphql",
         f"  Health, metrics  {url}/readyz  {url}/metrics",

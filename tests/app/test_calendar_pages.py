@@ -35,7 +35,12 @@ BUSY = """
 query { viewer { patient { appointments(when: UPCOMING, first: 100) { edges { node { startsAt endsAt } } } } } }
 """
 HOLD = """
-mutation($slot: ID!, $key: String!) { holdSlot(input: {slotId: $slot, idempotencyKey: $key}) { __typename } }
+mutation($slot: ID!, $key: String!) { holdSlot(input: {slotId: $slot, idempotencyKey: $key}) {
+    ... on SlotHeld { hold { id } }
+} }
+"""
+RELEASE = """
+mutation($hold: ID!, $key: String!) { releaseHold(input: {holdId: $hold, idempotencyKey: $key}) { __typename } }
 """
 ORIGINS = """
 mutation($clinic: ID!, $origins: [String!]!, $key: String!) {
@@ -273,6 +278,19 @@ async def test_another_clinic_is_shown_after_choosing_it(watched: Watched, place
     await page.get_by_label("Clinic").select_option(value=other)
     await expect(page.get_by_role("heading", level=1)).not_to_have_text(str(before))
     await expect(page.locator("clinic-calendar")).to_have_attribute("clinic", other)
+
+
+async def test_a_time_that_one_holds_goes_for_who_looks_and_comes_back(
+    watched: Watched, api: API, place: Place
+) -> None:
+    page = await watched.open(place.path)
+    time = page.locator(f'[data-slot-id="{place.slots[0]}"]')
+    await expect(time).to_be_visible()
+    token = (await api.patients())[0]["token"]
+    held = (await api.ask(HOLD, token, slot=place.slots[0], key="watched"))["holdSlot"]
+    await expect(time).to_have_count(0)
+    await api.ask(RELEASE, token, hold=held["hold"]["id"], key="watched-release")
+    await expect(time).to_be_visible()
 
 
 # ---------------------------------------------------------------- /book
