@@ -64,7 +64,7 @@ async def test_the_whole_set_is_replaced_told_and_audited(database: Database, or
     assert await stored.origins(database.primary, [world.clinic]) == {}
     told = await builders.rows(database.primary, "SELECT * FROM outbox WHERE id > $1", before)
     assert [(row["topic"], row["clinic_id"], row["resource_id"], row["payload"]) for row in told] == [
-        ("availability", world.clinic, None, {"kind": "invalidated"})
+        ("availability", world.clinic, None, {"invalidated": True})
     ] * 3
     audited = await builders.rows(database.primary, "SELECT * FROM audit WHERE entity = $1", f"clinic:{world.clinic}")
     assert [(row["operation"], row["role"]) for row in audited] == [("setClinicOrigins", "admin")] * 3
