@@ -30,10 +30,11 @@ from dataloaders.staff import StaffPages
 from domain.access import Viewer
 from resolvers.context import Context, Services
 from services.alternatives import Alternatives
-from services.booking import Booking, Desk
+from services.booking import Booking
 from services.catalog import Catalog
 from services.changing import Changing
 from services.contention import Shield
+from services.desk import Desk
 from services.live.calendars import ProcessCalendars
 from services.live.catalog import ProcessCatalog
 from services.live.hub import Hub

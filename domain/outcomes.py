@@ -6,6 +6,7 @@ from enum import Enum
 from domain.appointments import Appointment, AppointmentStatus, Hold, Patient, Slot
 from domain.clinics import Clinic, Provider, VisitType
 from domain.schedules import Schedule
+from domain.waitlist import Entry, OfferStatus
 
 
 class PolicyRule(Enum):
@@ -175,9 +176,43 @@ class ScheduleSaved:
     orphaned: list[Appointment]
 
 
+@dataclass(frozen=True, slots=True)
+class WaitlistJoined:
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class WaitlistEntryUpdated:
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class WaitlistLeft:
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAccepted:
+    appointment: Appointment
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class OfferDeclined:
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class OfferGone:
+    """The offer was answered, ran out, or went to another."""
+
+    status: OfferStatus
+    message: str = "This offer is no longer open."
+
+
 def patients_in(outcome: object) -> set[int]:
     """Keys of the patients whose data an outcome shows: a refusal or a replay shows some that nothing was written about."""
-    shown: list[Appointment | Patient | None]
+    shown: list[Appointment | Patient | Entry | None]
     match outcome:
         case PossibleDuplicate(candidates=candidates):
             shown = [*candidates]
@@ -189,8 +224,12 @@ def patients_in(outcome: object) -> set[int]:
             shown = [one]
         case AppointmentRescheduled(appointment=one) | AppointmentCancelled(appointment=one):
             shown = [one]
-        case AppointmentStatusSet(appointment=one):
+        case AppointmentStatusSet(appointment=one) | OfferAccepted(appointment=one):
             shown = [one]
+        case WaitlistJoined(entry=entry) | WaitlistEntryUpdated(entry=entry) | WaitlistLeft(entry=entry):
+            shown = [entry]
+        case OfferDeclined(entry=entry):
+            shown = [entry]
         case _:
             shown = []
-    return {one.patient_key if isinstance(one, Appointment) else one.key for one in shown if one is not None}
+    return {one.key if isinstance(one, Patient) else one.patient_key for one in shown if one is not None}

@@ -1,16 +1,14 @@
 """Holding, releasing and booking a time. The order of each transaction is rule 17; the guard in the database decides."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 from adapters.postgres import allocations, appointments, bookings, changes, holds, locks
 from adapters.postgres.allocations import Extension
 from adapters.postgres.bookings import Facts, Wanted
-from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.changes import Change, Request, Told
-from adapters.postgres.database import Connection, Database
+from adapters.postgres.database import Connection
 from domain import access, booking, ids
 from domain.access import Viewer
 from domain.appointments import Appointment, AppointmentStatus, Hold
@@ -21,81 +19,20 @@ from domain.outcomes import (
     HoldReleased,
     IdempotencyMismatch,
     NotFound,
+    OfferGone,
     PatientConflict,
     PolicyViolation,
     SlotHeld,
     SlotTaken,
 )
-from services import claims, replays, requests
-from services.alternatives import Alternatives
-from services.claims import Granted, Purpose, Taken
-from services.contention import Shield
-from services.own_writes import NOTHING_KEPT, OwnWrites
+from services import accepting, claims, replays, requests
+from services.claims import Granted, Offered, Purpose, Taken
+from services.desk import Desk, RolledBack, conflict, end_meeting, told, wanted
 
 HoldOutcome = SlotHeld | SlotTaken | PolicyViolation | IdempotencyMismatch | NotFound
 ReleaseOutcome = HoldReleased | IdempotencyMismatch | NotFound
 BookOutcome = AppointmentBooked | SlotTaken | PolicyViolation | PatientConflict | IdempotencyMismatch | NotFound
 T = TypeVar("T")
-
-
-class RolledBack(Exception):
-    """Leaves a transaction without committing it; carries what is answered instead."""
-
-    def __init__(self, outcome: Any) -> None:
-        super().__init__()
-        self.outcome = outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What every write of the calendar works with."""
-
-    database: Database
-    known: KnownSchedules
-    shield: Shield
-    alternatives: Alternatives
-    written: Callable[[list[int]], Awaitable[None]]
-    own: OwnWrites = NOTHING_KEPT
-
-    async def wrote(self, resource_keys: list[int], request: Request) -> None:
-        """After a commit: nothing here may go on telling the calendars of before."""
-        self.own.wrote(request.versions)
-        self.alternatives.forget(resource_keys)
-        await self.written(resource_keys)
-
-    async def taken(self, viewer: Viewer, slot: SlotKey, taken: Taken) -> SlotTaken:
-        """The refusal with its alternatives; remembers who has the time where every patient would be told the same."""
-        if taken.holder is not None and slot.opening_id is None and viewer.is_patient:
-            self.shield.took(slot, taken.holder, taken.resource_key)
-        return await self.elsewhere(viewer, slot, taken.starts_at)
-
-    async def elsewhere(self, viewer: Viewer, slot: SlotKey, starts_at: datetime) -> SlotTaken:
-        found = await self.alternatives.near(
-            slot.provider_id, slot.clinic_id, slot.visit_type_id, starts_at, binding=viewer.is_patient
-        )
-        return SlotTaken(found)
-
-    async def unnamed(self, viewer: Viewer, request: Request) -> IdempotencyMismatch | NotFound:
-        """For an id that names nothing: a key that came with another request is told before it (rule 10)."""
-        used = await changes.remembered(self.database.primary, viewer.subject, request.key)
-        return NotFound() if used is None else IdempotencyMismatch()
-
-
-def wanted(
-    viewer: Viewer, request: Request, slot: SlotKey, patient_key: int | None, moved: int | None = None
-) -> Wanted:
-    return Wanted(
-        caller=viewer.subject,
-        idempotency_key=request.key,
-        provider_key=slot.provider_id,
-        clinic_key=slot.clinic_id,
-        visit_type_key=slot.visit_type_id,
-        start=None if slot.start is None else booking.instant(slot.start),
-        opening_key=slot.opening_id,
-        patient_key=patient_key,
-        appointment_key=moved,
-        clinic_keys=sorted(viewer.clinic_keys) if viewer.is_staff and viewer.clinic_keys is not None else None,
-    )
 
 
 class Booking:
@@ -141,14 +78,26 @@ class Booking:
         keys = [locks.patient(patient_key), locks.resource(slot.opening_id or slot.provider_id)]
 
         async def attempt(tx: Connection, facts: Facts) -> Any:
-            found = await claims.decide(tx, self._desk.known, viewer, want, facts, Purpose())
+            found = await claims.decide(tx, self._desk.known, viewer, want, facts, Purpose(taking_up=True))
             if isinstance(found, Granted):
                 return await self._book(tx, viewer, request, want, facts, found, reason)
             if isinstance(found, int):
-                return await _conflict(tx, viewer, found)
+                return await conflict(tx, viewer, found)
             return found
 
-        outcome: BookOutcome = await self._attempt(viewer, request, slot, want, keys, attempt)
+        outcome: Any = await self._attempt(viewer, request, slot, want, keys, attempt)
+        if isinstance(outcome, Offered):
+            outcome = await self._take_up(viewer, request, slot, outcome, reason)
+        return outcome  # type: ignore[no-any-return]
+
+    async def _take_up(
+        self, viewer: Viewer, request: Request, slot: SlotKey, offered: Offered, reason: str | None
+    ) -> Any:
+        """The patient's own offer: it needs locks that only its entry names, so it is taken up in a transaction of its own."""
+        wanted = accepting.Wanted(viewer, request, offered.offer_key, booking=True, reason=reason)
+        outcome = await accepting.accept(self._desk, wanted)
+        if isinstance(outcome, OfferGone):  # It ran out just now, and somebody else is next.
+            return await self._desk.elsewhere(viewer, slot, offered.starts_at)
         return outcome
 
     async def release(self, viewer: Viewer, hold_id: str, idempotency_key: str) -> ReleaseOutcome:
@@ -300,21 +249,6 @@ class Booking:
         return AppointmentBooked(appointment, str(await changes.record(tx, change)))
 
 
-async def end_meeting(tx: Connection, granted: Granted) -> None:
-    """The holds that this claim used up or took over."""
-    if granted.expired:
-        await holds.end(tx, [one.hold_key for one in granted.expired if one.hold_key], "expired")
-    if granted.own is not None and granted.own.hold_key is not None:
-        await holds.end(tx, [granted.own.hold_key], "used")
-
-
-def told(facts: Facts, granted: Granted, expires_at: datetime | None = None) -> list[Told]:
-    """One event for each clinic whose calendar shows the resource; `expires_at` for a hold."""
-    closed = claims.until(claims.span(granted.from_at, granted.to_at), expires_at)
-    payload = claims.payload(granted.opened, [closed])
-    return changes.told_to(granted.resource_key, facts.told_clinics, payload)
-
-
 async def end_holds(tx: Connection, viewer: Viewer, request: Request, ended: list[holds.StoredHold], state: str) -> str:
     """Gives the time of holds of one resource back to everybody."""
     first = ended[0]
@@ -329,9 +263,3 @@ async def end_holds(tx: Connection, viewer: Viewer, request: Request, ended: lis
         viewer.patient_key, told=changes.told_to(first.resource_key, clinics, payload),
     )  # fmt: skip
     return str(await changes.record(tx, change))
-
-
-async def _conflict(tx: Connection, viewer: Viewer, key: int) -> PatientConflict:
-    found = (await appointments.appointments(tx, [key])).get(key)
-    seen = found is not None and viewer.sees_appointment(found.patient_key, found.clinic_key)
-    return PatientConflict(found if seen else None)

@@ -22,7 +22,7 @@ from domain.outcomes import (
     VisitTypeSaved,
 )
 from services import records, requests
-from services.booking import RolledBack
+from services.desk import RolledBack
 from services.own_writes import NOTHING_KEPT, OwnWrites
 
 Refused = StaleVersion | InvalidInput | IdempotencyMismatch | NotFound

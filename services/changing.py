@@ -1,6 +1,6 @@
 """Moving, cancelling and marking an appointment. It keeps its id; its version rises by one with every change."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from adapters.postgres import allocations, appointments, bookings, changes, locks
@@ -32,19 +32,16 @@ from domain.outcomes import (
     SlotTaken,
     VersionConflict,
 )
-from services import claims, replays, requests
-from services.booking import Desk, RolledBack, end_meeting, wanted
+from domain.streams import Closed
+from services import claims, offering, replays, requests
 from services.claims import Granted, Purpose, Taken
+from services.desk import Desk, LockMissing, RolledBack, conflict, end_meeting, wanted
 
 TRIES: Final = 3
 Refused = VersionConflict | InvalidTransition | IdempotencyMismatch | NotFound
 RescheduleOutcome = AppointmentRescheduled | SlotTaken | PolicyViolation | PatientConflict | Refused
 CancelOutcome = AppointmentCancelled | PolicyViolation | Refused
 StatusOutcome = AppointmentStatusSet | PolicyViolation | Refused
-
-
-class LockMissing(Exception):
-    """The appointment moved to another resource between the look and the locks: start again (rule 17)."""
 
 
 class Changing:
@@ -142,6 +139,8 @@ class Changing:
             if seen is None:
                 return await replays.replay_or_not_found(self._desk.database.primary, viewer, request)
             keys = [locks.patient(seen.patient_key), locks.resource(_resource(seen))]
+            if not status.live:
+                keys.append(locks.waitlist(seen.clinic_key))
             try:
                 async with self._desk.database.locked((viewer.subject, request.key), keys) as tx:
                     outcome = await self._set(tx, viewer, request, seen, version, status, reason)
@@ -176,7 +175,8 @@ class Changing:
         if not status.live and locked.allocation is not None:
             key, resource_key, starts, ends = locked.allocation
             await allocations.occupy(tx, release=[key])
-            payload = claims.payload([(starts, ends)], [])
+            closed = await self._offer(tx, locked)
+            payload = claims.payload([(starts, ends)], closed)
             told = changes.told_to(resource_key, locked.told_clinics, payload)
         outcome = "AppointmentCancelled" if cancelled else "AppointmentStatusSet"
         change = Change(
@@ -186,6 +186,17 @@ class Changing:
         position = await changes.record(tx, change)
         after = (await appointments.appointments(tx, [before.key]))[before.key]
         return AppointmentCancelled(after, str(position)) if cancelled else AppointmentStatusSet(after)
+
+    async def _offer(self, tx: Connection, locked: Locked) -> list[Closed]:
+        """What becomes of the time that the appointment has given up just now."""
+        before = locked.appointment
+        assert locked.allocation is not None
+        _, _, starts, ends = locked.allocation
+        slot = ids.SlotKey(before.provider_key, before.clinic_key, before.visit_type_key, None, before.opening_key)
+        took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
+        visit = before.starts_at, before.ends_at
+        given = offering.gift(before.clinic_key, slot, took, visit, before.patient_key)
+        return await offering.offer(tx, self._desk, given, locked.now)
 
     async def _locked(
         self, tx: Connection, viewer: Viewer, request: Request, seen: Appointment, version: int
@@ -198,7 +209,7 @@ class Changing:
         if locked is None:
             return NotFound()
         now = locked.appointment
-        if _resource(now) != _resource(seen):
+        if _resource(now) != _resource(seen) or now.clinic_key != seen.clinic_key:
             raise LockMissing
         if not viewer.sees_appointment(now.patient_key, now.clinic_key):
             return NotFound()
@@ -208,6 +219,7 @@ class Changing:
         desk = self._desk
         target = slot.opening_id or slot.provider_id
         keys = [locks.patient(seen.patient_key), locks.resource(_resource(seen)), locks.resource(target)]
+        keys.append(locks.waitlist(seen.clinic_key))
         async with desk.shield.queued(slot) as contended:
             try:
                 async with (
@@ -244,9 +256,7 @@ class Changing:
         purpose = Purpose(own_allocation=own, past_deadline=_past_deadline(viewer, locked), offered=offered)
         found = await claims.decide(tx, self._desk.known, viewer, want, facts, purpose)
         if isinstance(found, int):
-            meets = (await appointments.appointments(tx, [found])).get(found)
-            visible = meets is not None and viewer.sees_appointment(meets.patient_key, meets.clinic_key)
-            return PatientConflict(meets if visible else None)
+            return await conflict(tx, viewer, found)
         if not isinstance(found, Granted):
             return found
         return await self._write_move(tx, viewer, request, locked, slot, facts, found)
@@ -276,11 +286,13 @@ class Changing:
         await end_meeting(tx, granted)
         opened = granted.opened
         closed = [claims.until(claims.span(granted.from_at, granted.to_at))]
+        offered = await self._offer(tx, locked)
         if old_resource == granted.resource_key:
             opened.append((starts, ends))
+            closed += offered
             old: list[Told] = []
         else:
-            old_payload = claims.payload([(starts, ends)], [])
+            old_payload = claims.payload([(starts, ends)], offered)
             old = changes.told_to(old_resource, locked.told_clinics, old_payload)
         payload = claims.payload(opened, closed)
         told = old + changes.told_to(granted.resource_key, facts.told_clinics, payload)

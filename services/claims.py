@@ -19,9 +19,11 @@ from domain.streams import Closed, Span
 @dataclass(frozen=True, slots=True)
 class Purpose:
     """What the time is wanted for. `own_allocation`: the one that a move gives up; `past_deadline`: it is too late to move;
-    `offered` False: the slot is of another visit type than the appointment that is to be moved."""
+    `offered` False: the slot is of another visit type than the appointment that is to be moved; `taking_up`: an offer of this
+    time to the patient is as good as a free time."""
 
     hold: bool = False
+    taking_up: bool = False
     offered: bool = True
     own_allocation: int | None = None
     past_deadline: bool = False
@@ -67,14 +69,28 @@ class Taken:
     resource_key: int
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The waitlist has offered this very time to the patient: booking it accepts the offer."""
+
+    offer_key: int
+    starts_at: datetime
+
+
 async def decide(
     tx: Connection, known: KnownSchedules, viewer: Viewer, wanted: Wanted, facts: Facts, purpose: Purpose
-) -> Granted | NotFound | PolicyViolation | Taken | int:
-    """Granted, or the first refusal in the order of rule 10; an int is the appointment that the patient has at that time."""
+) -> Granted | NotFound | PolicyViolation | Taken | Offered | int:
+    """Granted, or the first refusal in the order of rule 10; an int is the appointment that the patient has at that time.
+
+    Offered: the time is the patient's already, by an offer that was judged when it was made (rule 47).
+    """
     if not facts.known or (viewer.is_staff and not viewer.works_at(wanted.clinic_key)):
         return NotFound()
     if wanted.patient_key is not None and not facts.patient_known:
         return NotFound()
+    offer_key = next((one.offer_key for one in facts.meeting if one.offer_key is not None), None)
+    if offer_key is not None and purpose.taking_up:
+        return Offered(offer_key, _start(wanted, facts))
     own = next((one for one in facts.meeting if one.own and not one.expired), None)
     asked = await _asked(tx, known, viewer, wanted, facts, purpose, own)
     rule = next(booking.policies(asked), None)
@@ -95,7 +111,7 @@ async def _asked(
     purpose: Purpose,
     own: Meeting | None,
 ) -> booking.Asked:
-    starts_at = wanted.start or (facts.opening[0] if facts.opening else facts.now + timedelta(minutes=1))
+    starts_at = _start(wanted, facts)
     judged_at = facts.now
     if own is not None and facts.own_hold is not None:
         judged_at = datetime.fromtimestamp(facts.own_hold.taken_at, facts.now.tzinfo)
@@ -112,6 +128,10 @@ async def _asked(
         at_hold_limit=purpose.hold and own is None and facts.live_holds >= holds_max,
         refuses_newcomer=viewer.is_patient and not facts.accepting_new_patients and not facts.established,
     )
+
+
+def _start(wanted: Wanted, facts: Facts) -> datetime:
+    return wanted.start or (facts.opening[0] if facts.opening else facts.now + timedelta(minutes=1))
 
 
 async def _is_offered(tx: Connection, known: KnownSchedules, wanted: Wanted, facts: Facts) -> bool:

@@ -1,9 +1,10 @@
 """What a used idempotency key answers: the same outcome, its objects as they are now (rule 14)."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from adapters.postgres import appointments, changes, holds
+from adapters.postgres import appointments, changes, holds, waitlist
 from adapters.postgres.changes import Request
 from adapters.postgres.database import Reader
 from domain import ids, zones
@@ -17,10 +18,19 @@ from domain.outcomes import (
     HoldReleased,
     IdempotencyMismatch,
     NotFound,
+    OfferAccepted,
+    OfferDeclined,
     SlotHeld,
+    WaitlistEntryUpdated,
+    WaitlistJoined,
+    WaitlistLeft,
 )
 from domain.streams import Position
+from domain.waitlist import Entry
 
+_OF_ENTRIES: Final[dict[str, Callable[[Entry], Any]]] = {
+    one.__name__: one for one in (WaitlistJoined, WaitlistEntryUpdated, WaitlistLeft, OfferDeclined)
+}
 Remembered = tuple[str, bytes, dict[str, Any]]
 
 
@@ -76,6 +86,8 @@ async def replay(reader: Reader, viewer: Viewer, request: Request, remembered: R
         return SlotHeld(await _hold(reader, viewer, outcome), _cursor(outcome))
     if kind == "HoldReleased":
         return _released(outcome)
+    if "entry" in outcome:
+        return await _waiting(reader, outcome)
     key = outcome["appointment"]
     appointment = (await appointments.appointments(reader, [key]))[key]
     if kind == "AppointmentStatusSet":
@@ -86,6 +98,21 @@ async def replay(reader: Reader, viewer: Viewer, request: Request, remembered: R
         "AppointmentCancelled": AppointmentCancelled,
     }[kind]
     return made(appointment, _cursor(outcome))
+
+
+def waiting(outcome: str, entry_key: int, appointment: Appointment | None = None) -> dict[str, Any]:
+    """What a change of the waitlist leaves under its key."""
+    plain: dict[str, Any] = {"type": outcome, "entry": entry_key}
+    return plain if appointment is None else {**plain, "appointment": appointment.key}
+
+
+async def _waiting(reader: Reader, outcome: dict[str, Any]) -> Any:
+    key = outcome["entry"]
+    entry = (await waitlist.entries(reader, [key]))[key]
+    if outcome["type"] == "OfferAccepted":
+        visit = outcome["appointment"]
+        return OfferAccepted((await appointments.appointments(reader, [visit]))[visit], entry)
+    return _OF_ENTRIES[outcome["type"]](entry)
 
 
 async def _hold(reader: Reader, viewer: Viewer, outcome: dict[str, Any]) -> Hold:

@@ -18,9 +18,10 @@ from domain.access import Role, Viewer
 from domain.ids import SlotKey
 from services import records
 from services.alternatives import Alternatives
-from services.booking import Booking, Desk
+from services.booking import Booking
 from services.changing import Changing
 from services.contention import Shield, SlotLock
+from services.desk import Desk
 
 MONDAY = datetime(2027, 3, 1, 14, tzinfo=UTC)  # where a test's clock starts: 09:00 in New York
 _numbers = count(1)

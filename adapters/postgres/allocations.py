@@ -21,20 +21,23 @@ UPDATE allocations SET expires_at = $2 WHERE id = $1 AND state = 'held' RETURNIN
 
 CLAIM = """
 INSERT INTO allocations (resource_id, lane, starts_at, ends_at, state, hold_id, appointment_id, expires_at)
-SELECT c.resource_id, c.lane, c.starts_at, c.ends_at, CASE WHEN c.expires_at IS NULL THEN 'booked' ELSE 'held' END,
+SELECT c.resource_id, c.lane, c.starts_at, c.ends_at,
+    CASE WHEN c.expires_at IS NULL AND NOT c.offered THEN 'booked' ELSE 'held' END,
     CASE WHEN c.expires_at IS NOT NULL THEN nextval('holds_id_seq') END,
-    CASE WHEN c.expires_at IS NULL THEN coalesce(c.appointment_id, nextval('appointments_id_seq')) END, c.expires_at
-FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::bigint[])
-    WITH ORDINALITY AS c (resource_id, lane, starts_at, ends_at, expires_at, appointment_id, place)
+    CASE WHEN c.expires_at IS NULL AND NOT c.offered THEN coalesce(c.appointment_id, nextval('appointments_id_seq')) END,
+    c.expires_at
+FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::bigint[], $7::boolean[])
+    WITH ORDINALITY AS c (resource_id, lane, starts_at, ends_at, expires_at, appointment_id, offered, place)
 ORDER BY c.place
 ON CONFLICT DO NOTHING
-RETURNING coalesce(hold_id, appointment_id) AS owner, resource_id, lane, starts_at
+RETURNING coalesce(hold_id, appointment_id, id) AS owner, resource_id, lane, starts_at
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Time to take, buffers included. With `expires_at` for a hold, else for an appointment: a new one or `appointment_key`."""
+    """Time to take, buffers included. With `expires_at` for a hold; `offered` for an offer of the waitlist, which has no end of its
+    own; else for an appointment: a new one or `appointment_key`."""
 
     resource_key: int
     starts_at: datetime
@@ -42,11 +45,12 @@ class Claim:
     lane: int = 0
     expires_at: datetime | None = None
     appointment_key: int | None = None
+    offered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A hold's allocation that becomes an appointment's: it changes owner and is never free in between."""
+    """A hold's or an offer's allocation that becomes an appointment's: it changes owner and is never free in between."""
 
     allocation_key: int
     appointment_key: int | None = None
@@ -69,7 +73,8 @@ async def occupy(
     """Release first, then confirm, extend and claim, under locks that the caller has taken.
 
     Answers the owner of each claim (of the confirmation, where there is one), in order; None where somebody else has the time:
-    then the caller rolls back. Appointments and holds get their keys here; the rows of both follow in the same transaction.
+    then the caller rolls back. Appointments and holds get their keys here, an offer's owner is the allocation itself; the rows
+    of all three follow in the same transaction.
     """
     if release:
         await tx.fetch(RELEASE, release)
@@ -87,6 +92,7 @@ async def occupy(
             [one.ends_at for one in claim],
             [one.expires_at for one in claim],
             [one.appointment_key for one in claim],
+            [one.offered for one in claim],
         )
         got = {(row["resource_id"], row["lane"], row["starts_at"]): row["owner"] for row in rows}
         owners.extend(got.get((one.resource_key, one.lane, one.starts_at)) for one in claim)

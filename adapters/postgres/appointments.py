@@ -37,10 +37,11 @@ SELECT id, version, $8, $9, $10, 'moved', 'booked', $11, starts_at FROM moved RE
 """
 
 MEETS = """
-SELECT EXISTS (SELECT FROM appointments AS x
-    WHERE x.patient_id = $1 AND x.id <> $2 AND x.status NOT IN ('cancelled', 'entered-in-error')
+SELECT x.id FROM appointments AS x
+WHERE x.patient_id = $1 AND x.id <> $2 AND x.status NOT IN ('cancelled', 'entered-in-error')
     AND (x.opening_id = $3 OR ($6 AND (x.opening_id IS NULL OR x.ends_at - x.starts_at <= interval '2 hours')
-         AND x.starts_at < $5 AND x.ends_at > $4)))
+         AND x.starts_at < $5 AND x.ends_at > $4))
+ORDER BY x.starts_at LIMIT 1
 """
 
 SET_STATUS = """
@@ -148,9 +149,7 @@ async def book(tx: Connection, appointment: Appointment, viewer: Viewer, now: da
 
 async def move(tx: Connection, before: Appointment, to: Appointment, viewer: Viewer, now: datetime) -> bool:
     """False where the patient is somewhere else at the new time. The patient's lock makes the look before the move safe."""
-    counts = to.opening_key is None or (to.ends_at - to.starts_at).total_seconds() <= 7200
-    meets = await tx.fetchval(MEETS, before.patient_key, before.key, to.opening_key, to.starts_at, to.ends_at, counts)
-    if meets:
+    if await meets(tx, to) is not None:
         return False
     try:
         row = await tx.fetchrow(
@@ -160,6 +159,15 @@ async def move(tx: Connection, before: Appointment, to: Appointment, viewer: Vie
     except (asyncpg.ExclusionViolationError, asyncpg.UniqueViolationError):
         return False  # The guard decides also where the lock was not held.
     return row is not None
+
+
+async def meets(reader: Reader, wanted: Appointment) -> int | None:
+    """Another live appointment of the patient that this one would meet (rule 13)."""
+    counts = wanted.opening_key is None or (wanted.ends_at - wanted.starts_at).total_seconds() <= 7200
+    found: int | None = await reader.fetchval(
+        MEETS, wanted.patient_key, wanted.key, wanted.opening_key, wanted.starts_at, wanted.ends_at, counts
+    )
+    return found
 
 
 async def set_status(

@@ -27,9 +27,12 @@ SELECT (SELECT app_now()) AS now,
             extract(epoch FROM a.ends_at)::bigint, a.state, a.expires_at <= (SELECT app_now()), a.hold_id, a.appointment_id,
             h.caller = $1 AND h.provider_id = $3 AND h.clinic_id = $4 AND h.visit_type_id = $5
                 AND h.starts_at = coalesce(o.starts_at, $6),
+            CASE WHEN w.patient_id = $8 AND w.provider_id = $3 AND w.clinic_id = $4 AND w.visit_type_id = $5
+                AND w.starts_at = coalesce(o.starts_at, $6) THEN w.id END,
             coalesce(h.caller, (SELECT e.subject FROM appointment_events AS e WHERE e.appointment_id = a.appointment_id
                 AND e.change IN ('booked', 'moved') ORDER BY e.version DESC LIMIT 1))) ORDER BY a.lane)
      FROM allocations AS a LEFT JOIN holds AS h ON h.id = a.hold_id AND a.state = 'held'
+     LEFT JOIN waitlist_offers AS w ON w.allocation_id = a.id AND w.status = 'live' AND a.state = 'held' AND a.hold_id IS NULL
      WHERE a.resource_id = coalesce($7, $3) AND a.state <> 'released'
         AND ($7::bigint IS NOT NULL OR (
             a.starts_at >= $6::timestamptz - interval '40 hours'
@@ -43,7 +46,8 @@ SELECT (SELECT app_now()) AS now,
      WHERE h.caller = $1 AND h.state = 'active' AND a.expires_at > (SELECT app_now())) AS live_holds,
     EXISTS (SELECT FROM patients WHERE id = $8) AND ($10::bigint[] IS NULL
         OR EXISTS (SELECT FROM patient_clinics WHERE patient_id = $8 AND clinic_id = any($10))
-        OR EXISTS (SELECT FROM appointments WHERE patient_id = $8 AND clinic_id = any($10))) AS patient_known,
+        OR EXISTS (SELECT FROM appointments WHERE patient_id = $8 AND clinic_id = any($10))
+        OR EXISTS (SELECT FROM waitlist_entries WHERE patient_id = $8 AND clinic_id = any($10))) AS patient_known,
     EXISTS (SELECT FROM appointments WHERE patient_id = $8 AND provider_id = $3
         AND status NOT IN ('cancelled', 'entered-in-error', 'noshow')) AS established,
     (SELECT x.id FROM appointments AS x
@@ -66,7 +70,8 @@ LEFT JOIN openings AS o ON o.id = $7
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """A live allocation that overlaps the wanted time. `own` is the caller's hold of this very slot; `holder` took the time."""
+    """A live allocation that overlaps the wanted time. `own` is the caller's hold of this very slot, `offer_key` the patient's
+    offer of it; `holder` took the time."""
 
     key: int
     lane: int
@@ -77,6 +82,7 @@ class Meeting:
     hold_key: int | None
     appointment_key: int | None
     own: bool
+    offer_key: int | None
     holder: str | None
 
 
@@ -173,8 +179,10 @@ async def facts(tx: Connection, wanted: Wanted) -> Facts:
 
 
 def _meeting(item: list[Any]) -> Meeting:
-    key, lane, starts, ends, state, expired, hold_key, appointment_key, own, holder = item
-    return Meeting(key, lane, starts, ends, state, bool(expired), hold_key, appointment_key, bool(own), holder)
+    key, lane, starts, ends, state, expired, hold_key, appointment_key, own, offer_key, holder = item
+    return Meeting(
+        key, lane, starts, ends, state, bool(expired), hold_key, appointment_key, bool(own), offer_key, holder
+    )
 
 
 def _remembered(item: list[Any] | None) -> tuple[str, bytes, dict[str, Any]] | None:

@@ -29,6 +29,11 @@ def patient(key: int) -> Key:
     return LockClass.PATIENT, key & 0x7FFFFFFF
 
 
+def waitlist(clinic_key: int) -> Key:
+    """Whoever may give time up at the clinic, or changes who waits there."""
+    return LockClass.WAITLIST, clinic_key & 0x7FFFFFFF
+
+
 def resource(key: int) -> Key:
     return LockClass.RESOURCE, key & 0x7FFFFFFF
 

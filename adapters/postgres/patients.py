@@ -14,7 +14,8 @@ PATIENTS = """
 SELECT p.* FROM patients AS p
 WHERE p.id = any($1::bigint[]) AND ($2::bigint IS NULL OR p.id = $2) AND ($3::bigint[] IS NULL
     OR EXISTS (SELECT FROM patient_clinics AS w WHERE w.patient_id = p.id AND w.clinic_id = any($3))
-    OR EXISTS (SELECT FROM appointments AS a WHERE a.patient_id = p.id AND a.clinic_id = any($3)))
+    OR EXISTS (SELECT FROM appointments AS a WHERE a.patient_id = p.id AND a.clinic_id = any($3))
+    OR EXISTS (SELECT FROM waitlist_entries AS e WHERE e.patient_id = p.id AND e.clinic_id = any($3)))
 """
 
 SEARCH = """
@@ -26,7 +27,8 @@ WHERE ($1::text IS NULL
     AND ($4::text IS NULL OR p.phone = $4)
     AND ($5::bigint[] IS NULL
         OR EXISTS (SELECT FROM patient_clinics AS w WHERE w.patient_id = p.id AND w.clinic_id = any($5))
-        OR EXISTS (SELECT FROM appointments AS a WHERE a.patient_id = p.id AND a.clinic_id = any($5)))
+        OR EXISTS (SELECT FROM appointments AS a WHERE a.patient_id = p.id AND a.clinic_id = any($5))
+        OR EXISTS (SELECT FROM waitlist_entries AS e WHERE e.patient_id = p.id AND e.clinic_id = any($5)))
     AND (lower(p.name), p.id) > ($6::text, $7::bigint)
 ORDER BY lower(p.name), p.id LIMIT $8
 """
@@ -40,6 +42,7 @@ SELECT p.* FROM (
 WHERE $5::bigint[] IS NULL
     OR EXISTS (SELECT FROM patient_clinics AS w WHERE w.patient_id = p.id AND w.clinic_id = any($5))
     OR EXISTS (SELECT FROM appointments AS a WHERE a.patient_id = p.id AND a.clinic_id = any($5))
+    OR EXISTS (SELECT FROM waitlist_entries AS e WHERE e.patient_id = p.id AND e.clinic_id = any($5))
 ORDER BY p.id LIMIT 20
 """
 
@@ -64,7 +67,8 @@ FROM patients AS p LEFT JOIN LATERAL (
 ) AS home ON true
 WHERE p.id = $1 AND ($2::bigint IS NULL OR p.id = $2) AND ($3::bigint[] IS NULL
     OR EXISTS (SELECT FROM patient_clinics AS w WHERE w.patient_id = p.id AND w.clinic_id = any($3))
-    OR EXISTS (SELECT FROM appointments AS a WHERE a.patient_id = p.id AND a.clinic_id = any($3)))
+    OR EXISTS (SELECT FROM appointments AS a WHERE a.patient_id = p.id AND a.clinic_id = any($3))
+    OR EXISTS (SELECT FROM waitlist_entries AS e WHERE e.patient_id = p.id AND e.clinic_id = any($3)))
 """
 
 CLINICS_OF_REGISTRATION = """

@@ -1,4 +1,4 @@
-"""The loop that ends expired holds within a second and forgets old idempotency keys."""
+"""The loop that ends holds and offers within a second of their end, takes up what was consented to, and forgets what is old."""
 
 import asyncio
 from time import monotonic
@@ -21,9 +21,17 @@ async def sweep(sweeping: Sweeping) -> None:
     while True:
         try:
             await sweeping.expire_holds()
-            if monotonic() - forgotten_at > FORGET_EVERY_SECONDS and not await sweeping.forget_keys():
+            await sweeping.expire_offers()
+            await sweeping.take_up_consented()
+            await sweeping.offer_opened()
+            if monotonic() - forgotten_at > FORGET_EVERY_SECONDS and not await _forgotten(sweeping):
                 forgotten_at = monotonic()
             await asyncio.sleep(EVERY_SECONDS)
         except (Unavailable, RequestInProgress) as fault:
             log.warning("sweeper waits", reason=str(fault))
             await asyncio.sleep(BACK_OFF_SECONDS)
+
+
+async def _forgotten(sweeping: Sweeping) -> int:
+    """A batch of each kind; 0 once nothing is left."""
+    return await sweeping.forget_keys() + await sweeping.forget_decisions() + await sweeping.expire_entries()

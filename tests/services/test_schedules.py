@@ -24,8 +24,9 @@ from domain.outcomes import (
 )
 from domain.schedules import ExceptionKind, WeeklyHours
 from services.alternatives import Alternatives
-from services.booking import Booking, Desk
+from services.booking import Booking
 from services.contention import Shield
+from services.desk import Desk
 from services.schedules import ExceptionInput, HoursInput, Schedules
 from tests import builders
 from tests.builders import World, admin, key, patient_viewer, staff, wall

@@ -1,0 +1,151 @@
+"""Offers of the waitlist: whose a freed time is until they answer. The time itself stands in the allocation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from adapters.postgres.database import Connection, Reader
+from domain import ids, zones
+from domain.waitlist import Offer, OfferStatus
+
+OFFERS = """
+SELECT o.*, c.time_zone, a.resource_id, a.starts_at AS from_at, a.ends_at AS to_at, e.appointment_id, e.misses, e.auto_book,
+    (SELECT app_now()) AS now
+FROM waitlist_offers AS o JOIN waitlist_entries AS e ON e.id = o.entry_id JOIN clinics AS c ON c.id = o.clinic_id
+JOIN allocations AS a ON a.id = o.allocation_id
+WHERE o.id = any($1::bigint[])
+"""
+
+LIVE_OF_ENTRIES = """
+SELECT o.entry_id, o.id FROM waitlist_offers AS o WHERE o.entry_id = any($1::bigint[]) AND o.status = 'live'
+"""
+
+RUN_OUT = """
+SELECT id FROM waitlist_offers WHERE status = 'live' AND expires_at <= (SELECT app_now()) ORDER BY expires_at LIMIT $1
+"""
+
+CONSENTED = """
+SELECT o.id FROM waitlist_offers AS o JOIN waitlist_entries AS e ON e.id = o.entry_id AND e.auto_book
+WHERE o.status = 'live' AND o.expires_at > (SELECT app_now()) ORDER BY o.id LIMIT $1
+"""
+
+MAKE = """
+WITH made AS (
+    INSERT INTO waitlist_offers (entry_id, patient_id, allocation_id, cascade_id, giver_id, provider_id, clinic_id, visit_type_id,
+        opening_id, starts_at, ends_at, made_at, expires_at)
+    SELECT r.entry_id, r.patient_id, r.allocation_id, $1, $2, $3, $4, r.visit_type_id, $5, r.starts_at, r.ends_at, $6, r.expires_at
+    FROM unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[])
+        AS r (entry_id, patient_id, allocation_id, visit_type_id, starts_at, ends_at, expires_at)
+    RETURNING entry_id
+)
+UPDATE waitlist_entries SET status = 'offered' WHERE id IN (SELECT entry_id FROM made)
+"""
+
+END = """
+UPDATE waitlist_offers SET status = $2 WHERE id = $1 AND status = 'live' RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOffer:
+    """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key` and `misses` are its entry's."""
+
+    offer: Offer
+    slot: ids.SlotKey
+    allocation_key: int
+    resource_key: int
+    from_at: datetime
+    to_at: datetime
+    cascade_key: int
+    giver: int | None
+    appointment_key: int | None
+    misses: int
+    now: datetime
+
+    @property
+    def run_out(self) -> bool:
+        return self.offer.status is OfferStatus.LIVE and self.offer.expires_at <= self.now
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An offer that is to be written; its time is claimed already."""
+
+    entry_key: int
+    patient_key: int
+    allocation_key: int
+    visit_type_key: int
+    starts_at: datetime
+    ends_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where offers come from: one freed time of a provider at a clinic."""
+
+    cascade_key: int
+    giver: int | None
+    provider_key: int
+    clinic_key: int
+    opening_key: int | None
+    at: datetime
+
+
+async def offers(reader: Reader, keys: Sequence[int]) -> dict[int, StoredOffer]:
+    return {row["id"]: _stored(row) for row in await reader.fetch(OFFERS, keys)}
+
+
+async def live_of_entries(reader: Reader, entry_keys: Sequence[int]) -> dict[int, int]:
+    """The live offer of each entry that has one."""
+    return {row["entry_id"]: row["id"] for row in await reader.fetch(LIVE_OF_ENTRIES, entry_keys)}
+
+
+async def run_out(reader: Reader, limit: int) -> list[int]:
+    """Live ones whose time to answer is over, by the clock."""
+    return [row["id"] for row in await reader.fetch(RUN_OUT, limit)]
+
+
+async def consented(reader: Reader, limit: int) -> list[int]:
+    """Live ones whose patients agreed to be booked without being asked."""
+    return [row["id"] for row in await reader.fetch(CONSENTED, limit)]
+
+
+async def make(tx: Connection, source: Source, made: Sequence[Made]) -> None:
+    """Writes the offers and marks their entries."""
+    await tx.execute(
+        MAKE,
+        source.cascade_key,
+        source.giver,
+        source.provider_key,
+        source.clinic_key,
+        source.opening_key,
+        source.at,
+        [one.entry_key for one in made],
+        [one.patient_key for one in made],
+        [one.allocation_key for one in made],
+        [one.visit_type_key for one in made],
+        [one.starts_at for one in made],
+        [one.ends_at for one in made],
+        [one.expires_at for one in made],
+    )
+
+
+async def end(tx: Connection, key: int, status: OfferStatus) -> bool:
+    """False where it was live no more; its allocation is written by `allocations.occupy`."""
+    return await tx.fetchval(END, key, status.value) is not None
+
+
+def _stored(row: Any) -> StoredOffer:
+    zone = zones.named(row["time_zone"])
+    start = None if row["opening_id"] is not None else zones.minutes(row["starts_at"])
+    slot = ids.SlotKey(row["provider_id"], row["clinic_id"], row["visit_type_id"], start, row["opening_id"])
+    offer = Offer(
+        row["id"], row["entry_id"], row["patient_id"], row["clinic_id"], str(slot), row["starts_at"].astimezone(zone),
+        row["ends_at"].astimezone(zone), row["expires_at"].astimezone(zone), OfferStatus(row["status"]),
+    )  # fmt: skip
+    return StoredOffer(
+        offer, slot, row["allocation_id"], row["resource_id"], row["from_at"], row["to_at"], row["cascade_id"],
+        row["giver_id"], row["appointment_id"], row["misses"], row["now"],
+    )  # fmt: skip

@@ -1,0 +1,188 @@
+"""Taking up an offer of the waitlist: by its id, by booking its slot, or for who agreed to be booked without being asked."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from adapters.postgres import allocations, appointments, changes, locks, offers, waitlist
+from adapters.postgres.allocations import Confirmation
+from adapters.postgres.appointments import Locked
+from adapters.postgres.changes import Change, Request, Told
+from adapters.postgres.database import Connection
+from adapters.postgres.offers import StoredOffer
+from domain import ids
+from domain.access import Viewer
+from domain.appointments import Appointment, AppointmentStatus
+from domain.faults import Unavailable
+from domain.outcomes import (
+    AppointmentBooked,
+    IdempotencyMismatch,
+    NotFound,
+    OfferAccepted,
+    OfferGone,
+    PatientConflict,
+)
+from domain.waitlist import EntryStatus, OfferStatus
+from services import claims, offering, replays
+from services.desk import Desk, LockMissing, RolledBack, conflict
+
+TRIES: Final = 3
+AcceptOutcome = OfferAccepted | OfferGone | PatientConflict | IdempotencyMismatch | NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Who takes up which offer. `booking`: by booking its slot, and the answer is that of a booking."""
+
+    viewer: Viewer
+    request: Request
+    offer_key: int
+    booking: bool = False
+    reason: str | None = None
+
+
+async def accept(desk: Desk, wanted: Wanted) -> Any:
+    """The appointment, new or moved from its later time; that time is offered on in the same transaction (rule 47)."""
+    database = desk.database
+    for _ in range(TRIES):
+        seen = (await offers.offers(database.primary, [wanted.offer_key])).get(wanted.offer_key)
+        if seen is None:
+            return NotFound()
+        moved = await _to_be_moved(database.primary, seen)
+        keys = [
+            locks.patient(seen.offer.patient_key),
+            locks.waitlist(seen.offer.clinic_key),
+            locks.resource(seen.resource_key),
+        ]
+        if moved is not None:
+            keys += [locks.waitlist(moved.clinic_key), locks.resource(_resource(moved))]
+        key = (wanted.viewer.subject, wanted.request.key) if wanted.request.key else None
+        try:
+            async with database.locked(key, keys) as tx:
+                outcome = await _accept(tx, desk, wanted, moved)
+        except LockMissing:
+            continue
+        except RolledBack as rolled_back:
+            return rolled_back.outcome
+        if isinstance(outcome, OfferAccepted | AppointmentBooked):
+            touched = [seen.resource_key] + ([_resource(moved)] if moved is not None else [])
+            for resource_key in touched:
+                desk.shield.released(resource_key)
+            desk.shield.used(wanted.viewer.subject, wanted.request.key)
+            await desk.wrote(touched, wanted.request)
+        return outcome
+    raise Unavailable("the offer keeps changing")
+
+
+async def _to_be_moved(reader: Any, stored: StoredOffer) -> Appointment | None:
+    """The appointment that goes earlier, while it can: one that is over or given up is left alone."""
+    if stored.appointment_key is None:
+        return None
+    found = (await appointments.appointments(reader, [stored.appointment_key])).get(stored.appointment_key)
+    return found if found is not None and found.status is AppointmentStatus.BOOKED else None
+
+
+async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment | None) -> Any:
+    viewer, request = wanted.viewer, wanted.request
+    if request.key:
+        remembered = await changes.remembered(tx, viewer.subject, request.key)
+        if remembered is not None:
+            return await replays.replay(tx, viewer, request, remembered)
+    stored = (await offers.offers(tx, [wanted.offer_key]))[wanted.offer_key]
+    if stored.offer.status is not OfferStatus.LIVE or stored.run_out:
+        return OfferGone(OfferStatus.EXPIRED if stored.run_out else stored.offer.status)
+    moved = await _to_be_moved(tx, stored)
+    if (moved and (moved.key, _resource(moved), moved.clinic_key)) != (
+        seen and (seen.key, _resource(seen), seen.clinic_key)
+    ):
+        raise LockMissing
+    if moved is None:
+        return await _book(tx, wanted, stored)
+    locked = await appointments.under_lock(tx, moved.key)
+    assert locked is not None
+    return await _move(tx, desk, wanted, stored, locked)
+
+
+async def _book(tx: Connection, wanted: Wanted, stored: StoredOffer) -> Any:
+    meets = await appointments.meets(tx, _visit(stored, 0, 1, wanted.reason))
+    if meets is not None:
+        return await conflict(tx, wanted.viewer, meets)
+    owners = await allocations.occupy(tx, confirm=Confirmation(stored.allocation_key))
+    if owners[0] is None:
+        raise Unavailable("an offer without its time")
+    made = _visit(stored, owners[0], 1, wanted.reason)
+    if not await appointments.book(tx, made, wanted.viewer, stored.now):
+        raise RolledBack(PatientConflict(None))
+    return await _fulfil(tx, wanted, stored, made, [await _told(tx, stored)], {})
+
+
+async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer, locked: Locked) -> Any:
+    before = locked.appointment
+    after = replace(_visit(stored, before.key, before.version + 1, before.reason), status=before.status)
+    meets = await appointments.meets(tx, after)
+    if meets is not None:
+        return await conflict(tx, wanted.viewer, meets)
+    assert locked.allocation is not None
+    old_key, old_resource, starts, ends = locked.allocation
+    confirm = Confirmation(stored.allocation_key, before.key)
+    if (await allocations.occupy(tx, release=[old_key], confirm=confirm))[0] is None:
+        raise Unavailable("an offer without its time")
+    if not await appointments.move(tx, before, after, wanted.viewer, stored.now):
+        raise RolledBack(PatientConflict(None))
+    await offers.end(tx, stored.offer.key, OfferStatus.ACCEPTED)
+    slot = ids.SlotKey(before.provider_key, before.clinic_key, before.visit_type_key, None, before.opening_key)
+    took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
+    given = offering.gift(before.clinic_key, slot, took, (before.starts_at, before.ends_at), before.patient_key)
+    await waitlist.set_status(tx, stored.offer.entry_key, EntryStatus.FULFILLED, 0, before.key)
+    closed = await offering.offer(tx, desk, given, stored.now)
+    freed = (starts, ends)
+    own = claims.until(claims.span(stored.from_at, stored.to_at))
+    if old_resource == stored.resource_key:
+        told = [(old_resource, locked.told_clinics, claims.payload([freed], [own, *closed]))]
+    else:
+        told = [(old_resource, locked.told_clinics, claims.payload([freed], closed)), await _told(tx, stored)]
+    named = {"fromClinic": ids.node(ids.CLINIC, before.clinic_key)} if before.clinic_key != after.clinic_key else {}
+    return await _fulfil(tx, wanted, stored, after, told, named)
+
+
+async def _fulfil(
+    tx: Connection,
+    wanted: Wanted,
+    stored: StoredOffer,
+    made: Appointment,
+    told: list[tuple[int, list[int], dict[str, Any]]],
+    named: dict[str, Any],
+) -> OfferAccepted | AppointmentBooked:
+    await offers.end(tx, stored.offer.key, OfferStatus.ACCEPTED)
+    entry_key = stored.offer.entry_key
+    await waitlist.set_status(tx, entry_key, EntryStatus.FULFILLED, 0, made.key)
+    outcome = replays.waiting("OfferAccepted", entry_key, made)
+    if wanted.booking:
+        outcome = replays.changed("AppointmentBooked", made)
+    events: list[Told] = [event for one in told for event in changes.told_to(*one)]
+    change = Change(
+        wanted.viewer, wanted.request, stored.now, outcome, f"appointment:{made.key}", made.clinic_key,
+        made.patient_key, (made.key, made.version), events, named,
+    )  # fmt: skip
+    position = await changes.record(tx, change)
+    if wanted.booking:
+        return AppointmentBooked(made, str(position))
+    return OfferAccepted(made, (await waitlist.entries(tx, [entry_key]))[entry_key])
+
+
+async def _told(tx: Connection, stored: StoredOffer) -> tuple[int, list[int], dict[str, Any]]:
+    """Nothing opens and nothing new is taken: the time stays what it was, a visit's from now on."""
+    payload = claims.payload([], [claims.until(claims.span(stored.from_at, stored.to_at))])
+    return stored.resource_key, await offering.told_clinics(tx, stored.slot), payload
+
+
+def _visit(stored: StoredOffer, key: int, version: int, reason: str | None) -> Appointment:
+    slot, offer = stored.slot, stored.offer
+    return Appointment(
+        key, version, AppointmentStatus.BOOKED, offer.patient_key, slot.provider_id, slot.clinic_id,
+        slot.visit_type_id, slot.opening_id, offer.starts_at, offer.ends_at, reason,
+    )  # fmt: skip
+
+
+def _resource(appointment: Appointment) -> int:
+    return appointment.opening_key or appointment.provider_key
