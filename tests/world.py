@@ -22,6 +22,8 @@ from services.booking import Booking
 from services.changing import Changing
 from services.contention import Shield, SlotLock
 from services.desk import Desk
+from services.sweeping import Sweeping
+from services.waiting import Waiting
 
 MONDAY = datetime(2027, 3, 1, 14, tzinfo=UTC)  # where a test's clock starts: 09:00 in New York
 _numbers = count(1)
@@ -43,13 +45,15 @@ class World:
     desk: Desk
     booking: Booking
     changing: Changing
+    waiting: Waiting
+    sweeping: Sweeping
 
     @classmethod
     def on(cls, pool: asyncpg.Pool, lock: SlotLock | None = None) -> "World":
         database, known = Database(pool), KnownSchedules()
         alternatives = Alternatives(database, OpenTimes(known))
         desk = Desk(database, known, Shield(lock), alternatives, nothing_written)
-        return cls(database, desk, Booking(desk), Changing(desk))
+        return cls(database, desk, Booking(desk), Changing(desk), Waiting(desk), Sweeping(desk))
 
     def again(self, lock: SlotLock | None = None) -> "World":
         """The same database seen by another process: nothing remembered."""
@@ -170,7 +174,19 @@ class World:
 
     async def counts(self) -> dict[str, Any]:
         """Rows of every table that a write touches, and the sum of all versions: equal before and after a refusal."""
-        tables = ("allocations", "holds", "appointments", "appointment_events", "idempotency", "audit", "outbox")
+        tables = (
+            "waitlist_entries",
+            "waitlist_wishes",
+            "waitlist_offers",
+            "waitlist_decisions",
+            "allocations",
+            "holds",
+            "appointments",
+            "appointment_events",
+            "idempotency",
+            "audit",
+            "outbox",
+        )
         found = {one: await self.value(f"SELECT count(*) FROM {one}") for one in tables}
         found["versions"] = await self.value("SELECT sum(version) FROM resources")
         found["live"] = await self.value("SELECT count(*) FROM allocations WHERE state <> 'released'")
@@ -245,7 +261,17 @@ WHERE (SELECT array_agg(o.appointment_version ORDER BY o.appointment_version) FR
        WHERE o.appointment_id = a.id AND o.topic = 'appointments') IS DISTINCT FROM ARRAY(SELECT generate_series(1, a.version))
 UNION ALL
 SELECT 'a held time without its hold', x.id FROM allocations AS x LEFT JOIN holds AS h ON h.id = x.hold_id
-WHERE x.state = 'held' AND h.state IS DISTINCT FROM 'active'
+WHERE x.state = 'held' AND x.hold_id IS NOT NULL AND h.state IS DISTINCT FROM 'active'
+UNION ALL
+SELECT 'a held time without its offer', x.id FROM allocations AS x LEFT JOIN waitlist_offers AS o ON o.allocation_id = x.id
+WHERE x.state = 'held' AND x.hold_id IS NULL AND o.status IS DISTINCT FROM 'live'
+UNION ALL
+SELECT 'a live offer without time, or of an entry that has none', o.id FROM waitlist_offers AS o
+JOIN waitlist_entries AS e ON e.id = o.entry_id LEFT JOIN allocations AS x ON x.id = o.allocation_id AND x.state = 'held'
+WHERE o.status = 'live' AND (x.id IS NULL OR e.status <> 'offered')
+UNION ALL
+SELECT 'an entry said to have an offer that has none', e.id FROM waitlist_entries AS e
+WHERE e.status = 'offered' AND NOT EXISTS (SELECT FROM waitlist_offers AS o WHERE o.entry_id = e.id AND o.status = 'live')
 UNION ALL
 SELECT 'an active hold without time', h.id FROM holds AS h
 WHERE h.state = 'active' AND NOT EXISTS (SELECT FROM allocations AS x WHERE x.hold_id = h.id AND x.state = 'held')

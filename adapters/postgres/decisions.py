@@ -58,7 +58,7 @@ SELECT id, coalesce($1, id), $2, $3, $4, $5, $6, $7 FROM next RETURNING cascade_
 
 RECEIPTS = """
 SELECT f.*, w.urgency, w.provider_ids FROM (
-    SELECT k.entry_id, e.joined_at, e.visit_type_id, c.time_zone, d.id, d.at, d.provider_id, d.rule_version,
+    SELECT k.entry_id, e.joined_at, e.visit_type_id, c.time_zone, d.id, d.at, e.clinic_id, d.provider_id, d.rule_version,
         d.payload -> 'freed' AS freed, d.payload -> 'places' AS places,
         d.payload -> 'candidates' -> (array_position(d.entry_ids, k.entry_id) - 1) AS candidate
     FROM unnest($1::bigint[]) AS k (entry_id)
