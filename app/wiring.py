@@ -46,6 +46,7 @@ from services.origins import Origins
 from services.patients import Patients
 from services.schedules import Schedules
 from services.sweeping import Sweeping
+from services.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def _built(
             Schedules(database, process),
             Origins(database),
             Live(hub, snapshots),
+            Waiting(desk),
         ),
         sweeping=Sweeping(desk),
         streaming=streaming,

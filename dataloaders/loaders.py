@@ -8,7 +8,18 @@ from typing import Any, Final, TypeVar
 
 from strawberry.dataloader import DataLoader
 
-from adapters.postgres import appointments, calendars, changes, holds, origins, patients, schedules
+from adapters.postgres import (
+    appointments,
+    calendars,
+    changes,
+    decisions,
+    holds,
+    offers,
+    origins,
+    patients,
+    schedules,
+    waitlist,
+)
 from adapters.postgres.calendars import Pair, Triple
 from adapters.postgres.database import Database, Reader, answering
 from adapters.postgres.open_times import OpenTimes
@@ -21,6 +32,7 @@ from domain.clinics import Clinic, Provider, VisitType
 from domain.ids import SlotKey
 from domain.outcomes import patients_in
 from domain.schedules import Schedule, ScheduleException
+from domain.waitlist import Entry, Offer, Receipt
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -105,6 +117,26 @@ class Loaders:
     @cached_property
     def appointment(self) -> DataLoader[int, Appointment | None]:
         return _loader(self._appointments)
+
+    @cached_property
+    def entry(self) -> DataLoader[int, Entry | None]:
+        return _loader(self._entries)
+
+    @cached_property
+    def entries_of(self) -> DataLoader[int, list[Entry]]:
+        return _loader(self._entries_of)
+
+    @cached_property
+    def offer(self) -> DataLoader[int, Offer | None]:
+        return _loader(self._offers)
+
+    @cached_property
+    def live_offer(self) -> DataLoader[int, Offer | None]:
+        return _loader(self._live_offers)
+
+    @cached_property
+    def receipts(self) -> DataLoader[tuple[int, int], list[Receipt]]:
+        return _loader(self._receipts)
 
     @cached_property
     def slots(self) -> DataLoader[Asked, list[Slot] | None]:
@@ -196,6 +228,51 @@ class Loaders:
         for one in seen.values():
             self.read_patient(one.patient_key)
         return [seen.get(key) for key in keys]
+
+    async def _entries(self, keys: list[int]) -> list[Entry | None]:
+        async with answering():
+            found = await waitlist.entries(self.reader, keys)
+        return [self._seen(found.get(key)) for key in keys]
+
+    def _seen(self, entry: Entry | None) -> Entry | None:
+        if entry is None or not self._viewer.sees_appointment(entry.patient_key, entry.clinic_key):
+            return None
+        self.read_patient(entry.patient_key)
+        return entry
+
+    async def _entries_of(self, patient_keys: list[int]) -> list[list[Entry]]:
+        """A patient's own; staff see those at their clinics."""
+        async with answering():
+            found = await waitlist.of_patients(self.reader, patient_keys, patients.clinics_of(self._viewer))
+        return [found[key] for key in patient_keys]
+
+    async def _offers(self, keys: list[int]) -> list[Offer | None]:
+        async with answering():
+            found = await offers.offers(self.reader, keys)
+        seen = {
+            key: one.offer
+            for key, one in found.items()
+            if self._viewer.sees_appointment(one.offer.patient_key, one.offer.clinic_key)
+        }
+        for one in seen.values():
+            self.read_patient(one.patient_key)
+        return [seen.get(key) for key in keys]
+
+    async def _live_offers(self, entry_keys: list[int]) -> list[Offer | None]:
+        async with answering():
+            live = await offers.live_of_entries(self.reader, entry_keys)
+            found = await offers.offers(self.reader, list(live.values())) if live else {}
+        return [found[live[key]].offer if key in live else None for key in entry_keys]
+
+    async def _receipts(self, asked: list[tuple[int, int]]) -> list[list[Receipt]]:
+        """By entry and how many: one question for each length asked for."""
+        found: dict[tuple[int, int], list[Receipt]] = {}
+        async with answering():
+            for limit in {limit for _, limit in asked}:
+                keys = [key for key, most in asked if most == limit]
+                told = await decisions.receipts(self.reader, keys, limit)
+                found.update({(key, limit): told[key] for key in keys})
+        return [found[one] for one in asked]
 
     async def _provider_pages(self, asked: list[ProviderPage]) -> list[list[tuple[str, Provider]]]:
         pages: dict[ProviderPage, list[tuple[str, Provider]]] = {}

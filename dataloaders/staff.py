@@ -1,18 +1,26 @@
 """What staff read of a clinic: hours and the day sheet. A clinic that is not theirs is refused as a whole (rule 20)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
-from adapters.postgres import clinics, days
+from adapters.postgres import clinics, days, waitlist
 from adapters.postgres.database import Database, answering
+from dataloaders import cursors
+from dataloaders.cursors import Edge, Page
 from dataloaders.loaders import Loaders
 from domain import access
 from domain.access import Viewer
 from domain.appointments import Appointment
 from domain.clinics import Clinic
-from domain.faults import Forbidden
+from domain.faults import BadInput, Forbidden
 from domain.schedules import Schedule, ScheduleException
 from domain.shapes import span
+from domain.waitlist import URGENCY_MAX, WAITING, Entry, EntryStatus
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_MICROSECOND: Final = 7_258_118_400_000_000  # the year 2200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,26 @@ class StaffPages:
         ]
         return ClinicDay(clinic, day, found)
 
+    async def waitlist(
+        self, clinic_key: int | None, statuses: Sequence[EntryStatus] | None, first: int, after: str | None
+    ) -> Page[Entry]:
+        """In rank order but for fit, which only a freed time has: urgency, then who has waited longer."""
+        clinic = await self.clinic(clinic_key)
+        limit = cursors.bounded(first) + 1
+        kind = f"waitlist:{clinic.key}"
+        below, joined, key = cursors.read(after, kind, (0, 0, 0))
+        if joined > LAST_MICROSECOND:
+            raise BadInput("after", "This is not a cursor of this list.")
+        wanted = [one.value for one in (WAITING if statuses is None else statuses)]
+        start = (below, EPOCH + timedelta(microseconds=joined), key)
+        async with answering():
+            rows = await waitlist.at_clinic(self._loaders.reader, clinic.key, wanted, start, limit)
+        for one in rows[:first]:
+            self._loaders.read_patient(one.patient_key)
+            self._loaders.entry.prime(one.key, one)
+        edges = [Edge((kind, *_place(one)), one) for one in rows]
+        return cursors.page(edges, first, after=after is not None)
+
     async def clinic(self, key: int | None) -> Clinic:
         """One of the viewer's own. Raises AccessDenied for other roles than staff, Forbidden for other clinics."""
         access.require_staff(self._viewer)
@@ -79,3 +107,7 @@ def between(schedule: Schedule, first: date, last: date) -> list[ScheduleExcepti
     """The exceptions on these dates, by date. At most 800 days."""
     span(first, last, 800)
     return [one for one in schedule.exceptions if first <= one.date <= last]
+
+
+def _place(entry: Entry) -> tuple[int, int, int]:
+    return URGENCY_MAX - entry.urgency, (entry.joined_at - EPOCH) // timedelta(microseconds=1), entry.key

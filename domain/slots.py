@@ -46,6 +46,13 @@ def of_opening(opening: Opening, visit_type_key: int, zone: ZoneInfo, status: Sl
     )
 
 
+def past(key: ids.SlotKey, starts_at: datetime, ends_at: datetime) -> Slot:
+    """A time that is not offered any more, as somebody remembers it; instants in the clinic's zone."""
+    return Slot(
+        str(key), key.provider_id, key.clinic_id, key.visit_type_id, starts_at, ends_at, starts_at.date(), SlotStatus.BUSY, 0
+    )  # fmt: skip
+
+
 def as_open(slot: Slot, visit_type: VisitType) -> OpenSlot:
     """The slot as the live calendar shows it."""
     until = slot.starts_at - timedelta(minutes=visit_type.minimum_notice_minutes)

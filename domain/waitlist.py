@@ -1,20 +1,12 @@
-"""Who gets a time that was given up: eligibility, ranking and the plan of offers (rules 46, 47 and 51). Pure: the same
-situation gives the same decision, whoever reckons it and whenever.
-"""
+"""Entries of the waitlist, offers and receipts: their states, and how long an offer lasts (rules 47 and 51)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from domain import availability, ids, zones
-from domain.availability import Limits, Offers
-from domain.clinics import VisitType
-from domain.schedules import TICK_MINUTES, Schedule
+from domain import ids
 
-RULE_VERSION: Final = "1"
 SUSPENDED_AFTER: Final = 3
 OFFER_MIN: Final = timedelta(minutes=10)
 OFFER_MAX: Final = timedelta(hours=4)
@@ -52,24 +44,6 @@ class AllocationOutcome(Enum):
     NOT_ELIGIBLE = "not-eligible"
 
 
-class Reason(Enum):
-    """Why an entry could not have a time; the names are stored, the values are told."""
-
-    SUSPENDED = "suspended after offers that were declined or ran out"
-    HAS_OFFER = "had another offer at that time"
-    HAD_IT = "had an offer of this time before"
-    GAVE_IT_UP = "gave this time up"
-    PROVIDER = "waits for another provider"
-    NEWCOMER = "the provider takes no new patients"
-    NOT_MOVABLE = "the appointment that was to be moved can't be moved any more"
-    NO_ROOM = "the visit does not fit into the freed time"
-    DATES = "outside the dates waited for"
-    WINDOWS = "outside the hours waited for"
-    NOTICE = "too soon for the notice asked for"
-    NOT_EARLIER = "not before the present appointment"
-    BUSY = "the patient is busy at that time"
-
-
 @dataclass(frozen=True, slots=True)
 class Window:
     """Wall-clock minutes of the clinic, 1440 the end of the day; without weekday: every day."""
@@ -103,6 +77,14 @@ class Entry:
     @property
     def id(self) -> str:
         return ids.node(ids.WAITLIST_ENTRY, self.key)
+
+    @property
+    def from_(self) -> date:
+        return self.first_date
+
+    @property
+    def to(self) -> date:
+        return self.last_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,269 +131,3 @@ def offered_until(now: datetime, starts_at: datetime, notice_minutes: int, longe
     """When an offer runs out (rule 47). `longest` caps it, below the ten minutes too."""
     lasting = min(max((starts_at - now) / OFFER_SHARE, OFFER_MIN), OFFER_MAX, longest)
     return min(now + lasting, starts_at - timedelta(minutes=notice_minutes))
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A start that became possible. UTC minutes; `from_minute` to `to_minute` is what it takes, buffers included.
-
-    `left` is what it leaves of the freed time, in minutes; `day` the clinic's date of its start.
-    """
-
-    visit_type_key: int
-    start: int
-    end: int
-    from_minute: int
-    to_minute: int
-    left: int
-    day: date
-
-
-@dataclass(frozen=True, slots=True)
-class Freed:
-    """Time of a provider that was given up at a clinic, in UTC minutes, buffers included. `giver` is whose it was; `visit` what it
-    was given up by: visit type, start and end."""
-
-    clinic_key: int
-    provider_key: int
-    start: int
-    end: int
-    giver: int | None = None
-    opening_key: int | None = None
-    visit: tuple[int, int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An entry as a decision sees it. `before`: start of the appointment that is to be moved earlier; spans are UTC minutes."""
-
-    key: int
-    version: int
-    status: EntryStatus
-    patient_key: int
-    visit_type_key: int
-    provider_keys: tuple[int, ...]
-    windows: tuple[Window, ...]
-    first_date: date
-    last_date: date
-    notice_minutes: int
-    urgency: int
-    joined_at: datetime
-    before: int | None = None
-    movable: bool = True
-    had_it: bool = False
-    newcomer: bool = False
-    busy: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """All that a decision depends on."""
-
-    now: datetime
-    zone: ZoneInfo
-    freed: Freed
-    places: tuple[Place, ...]
-    candidates: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a candidate; `place` is what it got or would have got."""
-
-    entry_key: int
-    outcome: AllocationOutcome
-    rank: int | None = None
-    place: Place | None = None
-    reasons: tuple[Reason, ...] = ()
-
-
-def places(
-    freed: Freed,
-    schedule: Schedule,
-    zone: ZoneInfo,
-    visit_type: VisitType,
-    taken: Sequence[tuple[int, int]],
-    bound: Limits,
-    offers_of: Offers = availability.offers,
-) -> list[Place]:
-    """Starts that became possible when the time was given up: those that hours and grid offer, that meet nothing in `taken`
-    (ticks), and whose visit with its buffers reaches into the freed time."""
-    if visit_type.duration_minutes is None:
-        return []
-    before, after = visit_type.buffer_before_minutes, visit_type.buffer_after_minutes
-    length = visit_type.duration_minutes
-    lowest, highest = freed.start - length - after, freed.end + before
-    first, last = zones.at(lowest, zone).date(), min(zones.at(highest, zone).date(), bound.last_date)
-    if last < first:
-        return []
-    base, end = availability.window(zone, first, last)
-    plane = offers_of(schedule, zone, visit_type, first, last)
-    if plane:
-        plane &= availability.free(visit_type, _busy(taken, base, end), end - base)
-    found = []
-    for bit in availability.bits(plane):
-        start = (base + bit) * TICK_MINUTES
-        if start >= bound.earliest and start - before < freed.end and start + length + after > freed.start:
-            found.append(_place(freed, zone, visit_type.key, start, start + length, before, after))
-    return found
-
-
-def opening_place(freed: Freed, zone: ZoneInfo, visit_type_key: int) -> Place:
-    """A published opening is given out whole."""
-    return _place(freed, zone, visit_type_key, freed.start, freed.end, 0, 0)
-
-
-def _place(freed: Freed, zone: ZoneInfo, visit_type_key: int, start: int, end: int, before: int, after: int) -> Place:
-    from_minute, to_minute = start - before, end + after
-    used = min(to_minute, freed.end) - max(from_minute, freed.start)
-    left = freed.end - freed.start - used
-    return Place(visit_type_key, start, end, from_minute, to_minute, left, zones.at(start, zone).date())
-
-
-def _busy(taken: Sequence[tuple[int, int]], base: int, end: int) -> int:
-    plane = 0
-    for start, stop in taken:
-        first, last = max(start, base), min(stop, end)
-        if first < last:
-            plane |= ((1 << (last - first)) - 1) << (first - base)
-    return plane
-
-
-def plan(situation: Situation) -> list[Verdict]:
-    """The decision: best entry first, then what is left may serve others. Verdicts in the order of the candidates."""
-    now_minute = situation.now.timestamp() / 60
-    by_type: dict[int, list[Place]] = {}
-    for place in sorted(situation.places, key=lambda one: (one.left, one.start)):
-        by_type.setdefault(place.visit_type_key, []).append(place)
-    verdicts: dict[int, Verdict] = {}
-    ranked: list[tuple[tuple[int | datetime, ...], Candidate, list[Place]]] = []
-    for one in situation.candidates:
-        fitting, why = _eligible(one, situation, by_type.get(one.visit_type_key, ()), now_minute)
-        if fitting:
-            ranked.append((rank_key(one, fitting[0].left, situation.now), one, fitting))
-        else:
-            verdicts[one.key] = Verdict(one.key, AllocationOutcome.NOT_ELIGIBLE, reasons=why)
-    ranked.sort(key=lambda item: item[0])
-    given: list[Place] = []
-    served: set[int] = set()
-    for rank, (_, one, fitting) in enumerate(ranked, 1):
-        got = None if one.patient_key in served else next(_still_free(fitting, given), None)
-        if got is None:
-            verdicts[one.key] = Verdict(one.key, AllocationOutcome.OUTRANKED, rank, fitting[0])
-        else:
-            verdicts[one.key] = Verdict(one.key, AllocationOutcome.OFFERED, rank, got)
-            given.append(got)
-            served.add(one.patient_key)
-    return [verdicts[one.key] for one in situation.candidates]
-
-
-def rank_key(one: Candidate, left: int, now: datetime) -> tuple[int | datetime, ...]:
-    """Less is better: urgency, whole days waited, fit, who asked for this very provider, who joined first, id (rule 46)."""
-    return -one.urgency, -days_waited(one.joined_at, now), left, 0 if one.provider_keys else 1, one.joined_at, one.key
-
-
-def days_waited(joined_at: datetime, now: datetime) -> int:
-    return max(now - joined_at, timedelta()) // timedelta(days=1)
-
-
-def merits(urgency: int, joined_at: datetime, named: bool, left: int, at: datetime) -> list[str]:
-    """What an eligible entry was ranked by, in words."""
-    days = days_waited(joined_at, at)
-    told = [f"urgency {urgency}", f"{days} whole {'day' if days == 1 else 'days'} waited", f"{left} minutes left over"]
-    return [*told, "asked for this provider"] if named else told
-
-
-def _still_free(fitting: Iterable[Place], given: Sequence[Place]) -> Iterator[Place]:
-    for place in fitting:
-        if all(place.to_minute <= other.from_minute or other.to_minute <= place.from_minute for other in given):
-            yield place
-
-
-def _eligible(
-    one: Candidate, situation: Situation, possible: Sequence[Place], now_minute: float
-) -> tuple[list[Place], tuple[Reason, ...]]:
-    """The places that the entry can use, the best first; or why there is none."""
-    why = tuple(_general(one, situation.freed))
-    if why:
-        return [], why
-    if not possible:
-        return [], (Reason.NO_ROOM,)
-    fitting: list[Place] = []
-    failed: dict[Reason, None] = {}
-    for place in possible:
-        reason = _specific(one, place, situation.zone, now_minute)
-        if reason is None:
-            fitting.append(place)
-        else:
-            failed[reason] = None
-    return fitting, () if fitting else tuple(failed)
-
-
-def _general(one: Candidate, freed: Freed) -> Iterator[Reason]:
-    if one.status is EntryStatus.SUSPENDED:
-        yield Reason.SUSPENDED
-    if one.status is EntryStatus.OFFERED:
-        yield Reason.HAS_OFFER
-    if one.had_it:
-        yield Reason.HAD_IT
-    if one.patient_key == freed.giver:
-        yield Reason.GAVE_IT_UP
-    if one.provider_keys and freed.provider_key not in one.provider_keys:
-        yield Reason.PROVIDER
-    if one.newcomer:
-        yield Reason.NEWCOMER
-    if not one.movable:
-        yield Reason.NOT_MOVABLE
-
-
-def _specific(one: Candidate, place: Place, zone: ZoneInfo, now_minute: float) -> Reason | None:
-    if not one.first_date <= place.day <= one.last_date:
-        return Reason.DATES
-    if place.start - one.notice_minutes <= now_minute:
-        return Reason.NOTICE
-    if one.before is not None and place.start >= one.before:
-        return Reason.NOT_EARLIER
-    if one.windows and not any(_inside(place, window, zone) for window in one.windows):
-        return Reason.WINDOWS
-    if any(start < place.end and place.start < end for start, end in one.busy):
-        return Reason.BUSY
-    return None
-
-
-def _inside(place: Place, window: Window, zone: ZoneInfo) -> bool:
-    """The whole visit, without its buffers, lies in the window of the day on which it starts."""
-    if window.weekday is not None and window.weekday != place.day.weekday():
-        return False
-    opens, closes = zones.instant(zone, place.day, window.opens), zones.instant(zone, place.day, window.closes)
-    return opens <= place.start and place.end <= closes
-
-
-def newly_open(
-    before: Schedule, after: Schedule, zone: ZoneInfo, kinds: Iterable[VisitType], first: date, last: date
-) -> list[tuple[int, int]]:
-    """UTC minutes, merged, of what visits may take on these dates that could not before an edit of the hours."""
-    spans = []
-    base, _ = availability.window(zone, first, last)
-    for kind in kinds:
-        if kind.duration_minutes is None:
-            continue
-        plane = availability.offers(after, zone, kind, first, last)
-        plane &= ~availability.offers(before, zone, kind, first, last)
-        for bit in availability.bits(plane):
-            start = (base + bit) * TICK_MINUTES
-            spans.append(
-                (start - kind.buffer_before_minutes, start + kind.duration_minutes + kind.buffer_after_minutes)
-            )
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def recomputes(situation: Situation, verdicts: Mapping[int, Verdict]) -> bool:
-    """Whether the rules still decide as it was written down."""
-    return {one.entry_key: one for one in plan(situation)} == dict(verdicts)

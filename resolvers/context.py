@@ -15,6 +15,7 @@ from services.live.live import Live
 from services.origins import Origins
 from services.patients import Patients
 from services.schedules import Schedules
+from services.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Services:
     schedules: Schedules
     origins: Origins
     live: Live
+    waiting: Waiting
 
 
 @dataclass(frozen=True, slots=True)

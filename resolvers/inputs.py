@@ -204,3 +204,66 @@ class AddScheduleExceptionInput:
 class RemoveScheduleExceptionInput:
     id: ID
     idempotency_key: str = strawberry.field(description=KEY)
+
+
+@strawberry.input(
+    description="Wall-clock hours of the clinic; without weekday: every day. The whole visit lies in one window."
+)
+class WaitlistWindowInput:
+    opens: LocalTime
+    closes: LocalTime
+    weekday: Weekday | None = None
+
+
+@strawberry.input(
+    description="No provider named: any of the clinic. No window: any time. Dates are the clinic's, both included."
+)
+class JoinWaitlistInput:
+    clinic_id: ID
+    visit_type_id: ID
+    from_: date = strawberry.field(name="from")
+    to: date
+    idempotency_key: str = strawberry.field(description=KEY)
+    provider_ids: list[ID] | None = None
+    windows: list[WaitlistWindowInput] | None = None
+    minimum_notice_minutes: int = strawberry.field(
+        default=180, description="Minutes: times that are sooner than that from now are not offered."
+    )
+    auto_book: bool = strawberry.field(default=False, description="True: book me without asking.")
+    appointment_id: ID | None = strawberry.field(
+        default=None, description="Move me earlier: this one is given up only when an offer is accepted."
+    )
+    patient_id: ID | None = strawberry.field(default=None, description="Staff name the patient.")
+    urgency: int | None = strawberry.field(default=None, description="Staff: 0 routine to 3 urgent.")
+
+
+@strawberry.input(description="What is absent stays as it is. A suspended entry is taken up again.")
+class UpdateWaitlistEntryInput:
+    entry_id: ID
+    version: int
+    idempotency_key: str = strawberry.field(description=KEY)
+    provider_ids: list[ID] | None = strawberry.field(default=UNSET, description="Null or empty: any provider.")
+    windows: list[WaitlistWindowInput] | None = strawberry.field(default=UNSET, description="Null or empty: any time.")
+    from_: date | None = strawberry.field(name="from", default=UNSET)
+    to: date | None = UNSET
+    minimum_notice_minutes: int | None = strawberry.field(default=UNSET, description="Minutes.")
+    auto_book: bool | None = UNSET
+    urgency: int | None = strawberry.field(default=UNSET, description="Staff: 0 routine to 3 urgent.")
+
+
+@strawberry.input
+class LeaveWaitlistInput:
+    entry_id: ID
+    idempotency_key: str = strawberry.field(description=KEY)
+
+
+@strawberry.input
+class AcceptOfferInput:
+    offer_id: ID
+    idempotency_key: str = strawberry.field(description=KEY)
+
+
+@strawberry.input
+class DeclineOfferInput:
+    offer_id: ID
+    idempotency_key: str = strawberry.field(description=KEY)

@@ -42,5 +42,7 @@ async def _node(context: Context, node_id: str) -> Any:
         ids.PATIENT: loaders.patient,
         ids.APPOINTMENT: loaders.appointment,
         ids.EXCEPTION: loaders.exception,
+        ids.WAITLIST_ENTRY: loaders.entry,
+        ids.OFFER: loaders.offer,
     }.get(kind)
     return None if loader is None else await loader.load(key)

@@ -14,6 +14,7 @@ from domain.clinics import Modality, ProviderKind
 from domain.frames import SnapshotReason
 from domain.outcomes import PolicyRule
 from domain.schedules import ExceptionKind
+from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus
 
 
 class Weekday(Enum):
@@ -122,6 +123,13 @@ for _enum, _name, _about in (
         "SnapshotReason",
         "Why a whole view is sent. INVALIDATED: a change too big for a delta, or a new day.",
     ),
+    (
+        EntryStatus,
+        "WaitlistStatus",
+        "Suspended: three offers in a row were declined or ran out; a change takes it up again.",
+    ),
+    (OfferStatus, "OfferStatus", None),
+    (AllocationOutcome, "AllocationOutcome", None),
     (Role, "Role", None),
     (Weekday, "Weekday", None),
 ):

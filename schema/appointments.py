@@ -1,16 +1,18 @@
-"""Patients, their appointments and holds, and what each mutation of them may answer."""
+"""Patients, their appointments, holds and places on waitlists, and what each mutation of the first three may answer."""
 
 from datetime import date, datetime
 from typing import Annotated
 
 import strawberry
 
-from domain import appointments, outcomes
+from domain import appointments, outcomes, waitlist
 from domain.access import Role
 from domain.appointments import AppointmentChange, AppointmentStatus
 from domain.outcomes import PolicyRule
+from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus
 from resolvers import appointments as resolvers
-from resolvers.values import StreamCursor
+from resolvers import waitlist as waits
+from resolvers.values import LocalTime, StreamCursor, Weekday
 from schema.clinics import Clinic, Node, Provider, Slot, VisitType
 from schema.pages import PageInfo
 from schema.presenting import presents
@@ -28,6 +30,11 @@ class Patient(Node):
         resolver=resolvers.appointments_of,
         graphql_type="AppointmentConnection",
         description="Upcoming: soonest first; past and all: latest first. Staff see those at their own clinics.",
+    )
+    waitlist_entries = strawberry.field(
+        resolver=waits.entries_of,
+        graphql_type=list["WaitlistEntry"],
+        description="Who joined last first, at most 100; staff see those at their own clinics.",
     )
 
 
@@ -71,6 +78,73 @@ class Appointment(Node):
 class Hold(Node):
     slot = strawberry.field(resolver=resolvers.slot_of_hold, graphql_type=Slot)
     expires_at: datetime = strawberry.field(description="By the database's clock.")
+
+
+@strawberry.type(description="Hours of the clinic's wall clock; without weekday: every day.")
+@presents(waitlist.Window)
+class WaitlistWindow:
+    weekday = strawberry.field(resolver=waits.weekday_of, graphql_type=Weekday | None)
+    opens: LocalTime
+    closes: LocalTime
+
+
+@strawberry.type(description="Why a freed time did or did not go to an entry. Kept 90 days.")
+@presents(waitlist.Receipt)
+class AllocationReceipt:
+    at: datetime
+    slot = strawberry.field(
+        resolver=waits.slot_of_receipt,
+        graphql_type=Slot,
+        description="What the entry got or would have got; else what was freed.",
+    )
+    rank: int | None = strawberry.field(description="From 1; null: not eligible.")
+    outcome: AllocationOutcome
+    reasons: list[str]
+    rule_version: str
+
+
+@strawberry.type(
+    description="A patient who waits for a time to be given up. Seen by the patient and by staff of the clinic."
+)
+@presents(waitlist.Entry)
+class WaitlistEntry(Node):
+    status: EntryStatus
+    version: int = strawberry.field(description="Rises by one with every change of what is waited for.")
+    patient = strawberry.field(resolver=waits.patient_of, graphql_type=Patient)
+    clinic = strawberry.field(resolver=waits.clinic_of, graphql_type=Clinic)
+    visit_type = strawberry.field(resolver=waits.visit_type_of, graphql_type=VisitType)
+    providers = strawberry.field(
+        resolver=waits.providers_of,
+        graphql_type=list[Provider],
+        description="None named: any provider of the clinic.",
+    )
+    windows: list[WaitlistWindow] = strawberry.field(description="None: any time.")
+    from_: date = strawberry.field(name="from", description="First clinic date, included.")
+    to: date = strawberry.field(description="Last clinic date, included.")
+    minimum_notice_minutes: int = strawberry.field(description="Minutes: sooner times are not offered.")
+    urgency: int = strawberry.field(description="0 routine to 3 urgent.")
+    auto_book: bool = strawberry.field(description="The patient agreed to be booked without being asked.")
+    appointment = strawberry.field(
+        resolver=waits.appointment_of,
+        graphql_type=Appointment | None,
+        description="The one to be moved earlier, or the one that fulfilled it.",
+    )
+    joined_at: datetime
+    offer = strawberry.field(resolver=waits.offer_of, graphql_type="WaitlistOffer | None", description="The live one.")
+    receipts = strawberry.field(
+        resolver=waits.receipts_of,
+        graphql_type=list[AllocationReceipt],
+        description="Staff (else empty): each time that was given out while this entry waited, the newest first.",
+    )
+
+
+@strawberry.type(description="A time kept for a patient until they answer or it runs out.")
+@presents(waitlist.Offer)
+class WaitlistOffer(Node):
+    entry = strawberry.field(resolver=waits.entry_of, graphql_type=WaitlistEntry)
+    slot = strawberry.field(resolver=waits.slot_of, graphql_type=Slot)
+    expires_at: datetime = strawberry.field(description="By the database's clock; then it goes to the next.")
+    status: OfferStatus
 
 
 @strawberry.type

@@ -11,6 +11,7 @@ from resolvers import appointments as visits
 from resolvers import clinics as places
 from resolvers import nodes as things
 from resolvers import staff as desk
+from resolvers import waitlist as queue
 from resolvers.values import SCALARS
 from schema.appointments import (
     Appointment,
@@ -23,6 +24,7 @@ from schema.appointments import (
     RescheduleAppointmentResult,
     SetAppointmentStatusResult,
     Viewer,
+    WaitlistOffer,
 )
 from schema.clinics import (
     AvailabilitySnapshot,
@@ -45,6 +47,14 @@ from schema.staff import (
     SetClinicOriginsResult,
     SetWeeklyHoursResult,
     UpdatePatientResult,
+)
+from schema.waitlist import (
+    AcceptOfferResult,
+    DeclineOfferResult,
+    JoinWaitlistResult,
+    LeaveWaitlistResult,
+    UpdateWaitlistEntryResult,
+    WaitlistEntryConnection,
 )
 from subscriptions import appointments as live_visits
 from subscriptions import availability as live_times
@@ -102,6 +112,11 @@ class Query:
         resolver=desk.clinic_day,
         graphql_type=ClinicDay | None,
         description="Staff of the clinic: the day sheet of a clinic date. FORBIDDEN elsewhere.",
+    )
+    waitlist = strawberry.field(
+        resolver=queue.waitlist,
+        graphql_type=WaitlistEntryConnection | None,
+        description="Staff of the clinic, in rank order; without `status`: active, offered, suspended. FORBIDDEN elsewhere.",
     )
 
 
@@ -170,6 +185,31 @@ class Mutation:
         graphql_type=SetClinicOriginsResult,
         description="Admin: web sites that may embed the clinic's calendar.",
     )
+    join_waitlist = strawberry.field(
+        resolver=queue.join_waitlist,
+        graphql_type=JoinWaitlistResult,
+        description="Waits for a time that is given up; times that are open already are not looked at.",
+    )
+    update_waitlist_entry = strawberry.field(
+        resolver=queue.update_waitlist_entry,
+        graphql_type=UpdateWaitlistEntryResult,
+        description="Changes what is waited for; also takes a suspended entry up again.",
+    )
+    leave_waitlist = strawberry.field(
+        resolver=queue.leave_waitlist,
+        graphql_type=LeaveWaitlistResult,
+        description="Waits no more; a live offer goes to the next.",
+    )
+    accept_offer = strawberry.field(
+        resolver=queue.accept_offer,
+        graphql_type=AcceptOfferResult,
+        description="Books the offered time, or moves the appointment that was to go earlier to it.",
+    )
+    decline_offer = strawberry.field(
+        resolver=queue.decline_offer,
+        graphql_type=DeclineOfferResult,
+        description="The time goes to the next; the entry waits on.",
+    )
 
 
 @strawberry.type(description="Over graphql-transport-ws and graphql-sse, both on /graphql.")
@@ -213,6 +253,7 @@ def build(*, production: bool = False) -> strawberry.Schema:
         Query,
         Mutation,
         Subscription,
+        types=[WaitlistOffer],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=production),
         extensions=[_ProductionOperation if production else Operation],
         execution_context_class=BreadthFirstExecutor,

@@ -16,13 +16,13 @@ from adapters.postgres.changes import Told
 from adapters.postgres.database import Connection
 from adapters.postgres.decisions import Waiting
 from adapters.postgres.offers import Made, Source, StoredOffer
-from domain import availability, ids, zones
-from domain import waitlist as rules
+from domain import availability, ids, ranking, zones
 from domain.calendars import CHUNK_TICKS, chunks
 from domain.faults import Unavailable
+from domain.ranking import Candidate, Freed, Place, Situation
 from domain.schedules import TICK_MINUTES, Schedule
 from domain.streams import Closed
-from domain.waitlist import AllocationOutcome, EntryStatus, Freed, OfferStatus, Place, Situation
+from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus, offered_until
 from services import claims
 from services.desk import Desk
 
@@ -71,7 +71,7 @@ async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime) -> list[
         some = await decisions.with_busy(tx, waiting, _instant(low), _instant(high), given.freed.opening_key)
     some.sort(key=lambda one: one.key)
     situation = Situation(now, zone, given.freed, tuple(places), tuple(some))
-    verdicts = rules.plan(situation)
+    verdicts = ranking.plan(situation)
     cascade = await decisions.record(tx, situation, verdicts, given.cascade_key)
     chosen = [one for one in verdicts if one.outcome is AllocationOutcome.OFFERED]
     if not chosen:
@@ -88,7 +88,7 @@ async def _claim(
     given: Gift,
     cascade: int,
     now: datetime,
-    chosen: Sequence[tuple[rules.Candidate, Place]],
+    chosen: Sequence[tuple[Candidate, Place]],
 ) -> list[Closed]:
     opening, lane = given.freed.opening_key, 0
     if opening is not None:
@@ -104,7 +104,7 @@ async def _claim(
     for (one, place), owner, (starts_at, ends_at) in zip(chosen, owners, visits, strict=True):
         if owner is None:
             raise Unavailable("a time that was given up is not free")
-        until = rules.offered_until(now, starts_at, one.notice_minutes, desk.offer_max)
+        until = offered_until(now, starts_at, one.notice_minutes, desk.offer_max)
         made.append(Made(one.key, one.patient_key, owner, place.visit_type_key, starts_at, ends_at, until))
     source = Source(cascade, given.freed.giver, given.freed.provider_key, given.freed.clinic_key, opening, now)
     await offers.make(tx, source, made)
@@ -143,7 +143,7 @@ async def _places_of(tx: Connection, known: KnownSchedules, times: Times, given:
     starts, ends, _ = times.taken  # A hold that has run out counts until the sweeper has told it.
     bound = availability.limits(one.visit_type, one.zone, times.now, binding=True)
     taken = list(zip(starts, ends, strict=True))
-    return rules.places(freed, schedule, one.zone, one.visit_type, taken, bound, known.offers)
+    return ranking.places(freed, schedule, one.zone, one.visit_type, taken, bound, known.offers)
 
 
 async def _opening(tx: Connection, times: Times, freed: Freed) -> list[Place]:
@@ -153,7 +153,7 @@ async def _opening(tx: Connection, times: Times, freed: Freed) -> list[Place]:
     opening = (await calendars.openings_by_key(tx, [freed.opening_key])).get(freed.opening_key)
     if opening is None or not opening.offered or opening.left <= 0 or opening.starts_at <= times.now:
         return []
-    return [rules.opening_place(freed, one.zone, one.visit_type.key)]
+    return [ranking.opening_place(freed, one.zone, one.visit_type.key)]
 
 
 async def _schedule(tx: Connection, known: KnownSchedules, times: Times) -> Schedule | None:

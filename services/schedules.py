@@ -14,8 +14,8 @@ from domain.access import Viewer
 from domain.clinics import VisitType
 from domain.faults import BadInput
 from domain.outcomes import IdempotencyMismatch, InvalidInput, NotFound, ScheduleSaved, StaleVersion
+from domain.ranking import newly_open
 from domain.schedules import TICK_MINUTES, ExceptionKind, Schedule, WeeklyHours, overlapping
-from domain.waitlist import newly_open
 from services import records, requests
 from services.desk import RolledBack
 from services.own_writes import NOTHING_KEPT, OwnWrites

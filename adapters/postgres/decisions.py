@@ -6,20 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from adapters.postgres.database import Connection, Reader
-from domain import ids, waitlist, zones
-from domain.waitlist import (
-    RULE_VERSION,
-    AllocationOutcome,
-    Candidate,
-    EntryStatus,
-    Freed,
-    Place,
-    Reason,
-    Receipt,
-    Situation,
-    Verdict,
-    Window,
-)
+from domain import ids, ranking, waitlist, zones
+from domain.ranking import RULE_VERSION, Candidate, Freed, Place, Reason, Situation, Verdict
+from domain.waitlist import AllocationOutcome, EntryStatus, Receipt, Window
 
 CANDIDATES = """
 SELECT e.id, e.version, e.status, e.patient_id, e.visit_type_id, e.provider_ids, e.windows, e.first_date, e.last_date,
@@ -203,7 +192,7 @@ def _receipt(row: Any) -> Receipt:
     if number is not None:
         kind, start, end, _, _, left, _ = row["places"][number]
         named = bool(row["provider_ids"])
-        reasons = waitlist.merits(row["urgency"], row["joined_at"], named, left, row["at"])
+        reasons = ranking.merits(row["urgency"], row["joined_at"], named, left, row["at"])
     else:
         kind, start, end = visit or (kind, start, end)
         reasons = [Reason[name].value for name in names]

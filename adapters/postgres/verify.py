@@ -67,13 +67,44 @@ NOBODY_ELSE_OWNS = """
 WITH looked AS (
     SELECT a.id, CASE a.state
         WHEN 'booked' THEN p.status NOT IN ('cancelled', 'entered-in-error') AND (a.hold_id IS NULL OR h.state = 'used')
-        WHEN 'held' THEN h.state = 'active' AND a.appointment_id IS NULL
+        WHEN 'held' THEN a.appointment_id IS NULL AND CASE WHEN a.hold_id IS NULL THEN o.status = 'live' AND a.expires_at IS NULL
+            ELSE h.state = 'active' END
         ELSE a.state = 'blocked' AND a.hold_id IS NULL AND a.appointment_id IS NULL END AS fine
     FROM allocations AS a LEFT JOIN appointments AS p ON p.id = a.appointment_id LEFT JOIN holds AS h ON h.id = a.hold_id
+    LEFT JOIN waitlist_offers AS o ON o.allocation_id = a.id
     WHERE a.state <> 'released'
 ), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
 SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
     ARRAY(SELECT 'allocation ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+OFFERS_OWN = """
+WITH looked AS (
+    SELECT o.id, count(a.id) AS owned, coalesce(bool_and(a.resource_id = coalesce(o.opening_id, o.provider_id)
+        AND a.starts_at <= o.starts_at AND a.ends_at >= o.ends_at AND a.hold_id IS NULL), false) AS fitting
+    FROM waitlist_offers AS o LEFT JOIN allocations AS a ON a.id = o.allocation_id AND a.state = 'held'
+    WHERE o.status = 'live' GROUP BY o.id
+), bad AS (SELECT id FROM looked WHERE owned <> 1 OR NOT fitting)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'offer ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+ENTRIES_OFFERED = """
+WITH looked AS (
+    SELECT e.id, e.status, count(o.id) AS live FROM waitlist_entries AS e
+    LEFT JOIN waitlist_offers AS o ON o.entry_id = e.id AND o.status = 'live' GROUP BY e.id
+), bad AS (SELECT id FROM looked WHERE live <> CASE WHEN status = 'offered' THEN 1 ELSE 0 END)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'waitlist entry ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+WAITING_ONCE = """
+WITH looked AS (
+    SELECT id, row_number() OVER (PARTITION BY patient_id, clinic_id, visit_type_id ORDER BY id) AS place
+    FROM waitlist_entries WHERE status IN ('active', 'offered', 'suspended')
+), bad AS (SELECT id FROM looked WHERE place > 1)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'waitlist entry ' || id FROM bad ORDER BY id LIMIT 5) AS examples
 """
 
 PATIENTS = """
@@ -193,6 +224,9 @@ RULES: Final = {
     "no opening is booked beyond its capacity or besides its time": CAPACITY,
     "a live appointment owns one time, its provider's or opening's, that holds the visit": APPOINTMENTS_OWN,
     "an active hold owns one time, with an end": HOLDS_OWN,
+    "a live offer of the waitlist owns one time, which has no end": OFFERS_OWN,
+    "a waitlist entry that is offered a time has one live offer, others none": ENTRIES_OFFERED,
+    "nobody waits twice for the same thing": WAITING_ONCE,
     "nothing else owns time": NOBODY_ELSE_OWNS,
     "no patient is in two places": PATIENTS,
     "a patient has one appointment in an opening": ONE_IN_AN_OPENING,

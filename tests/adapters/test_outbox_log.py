@@ -171,9 +171,7 @@ async def test_a_page_cut_by_its_limit_goes_on(opened: asyncpg.Pool, log: Outbox
     assert (await Read().of(log, 1203)).numbers() == list(range(1, 1204))
 
 
-async def test_the_pulse_comes_behind_what_it_speaks_of(
-    opened: asyncpg.Pool, log: OutboxLog, url: str
-) -> None:
+async def test_the_pulse_comes_behind_what_it_speaks_of(opened: asyncpg.Pool, log: OutboxLog, url: str) -> None:
     await opened.execute(
         "INSERT INTO outbox (at, topic, clinic_id, payload)"
         " SELECT app_now(), 'availability', 1, '{\"invalidated\": true}' FROM generate_series(1, 1000)"

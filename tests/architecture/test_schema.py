@@ -102,7 +102,7 @@ def test_resolvers_reach_what_the_context_holds_and_no_more() -> None:
         if isinstance(node, ast.ClassDef)
     }
     assert classes == {
-        "Services": ["booking", "changing", "patients", "catalog", "schedules", "origins", "live"],
+        "Services": ["booking", "changing", "patients", "catalog", "schedules", "origins", "live", "waiting"],
         "Context": ["viewer", "loaders", "pages", "staff", "services"],
     }
 

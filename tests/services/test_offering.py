@@ -17,7 +17,8 @@ from domain.outcomes import (
     SlotTaken,
     WaitlistLeft,
 )
-from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus, Reason
+from domain.ranking import Reason
+from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus
 from tests.services.waiters import SOON, at, place, unexplained
 from tests.world import World, faults, new_key, patient_id
 

@@ -16,33 +16,39 @@ from adapters.postgres.verify import (
     CALENDARS_TOLD,
     CAPACITY,
     CLINICS_NUMBERED,
+    ENTRIES_OFFERED,
     HISTORY,
     HOLDS_OWN,
     IN_THEIR_OPENING,
     NOBODY_ELSE_OWNS,
+    OFFERS_OWN,
     ONE_IN_AN_OPENING,
     OUTCOMES,
     OVERLAPS,
     PATIENTS,
     RELAYED_OR_WAITING,
     RULES,
+    WAITING_ONCE,
     findings,
 )
 from domain import ids
 from domain.appointments import AppointmentStatus
 from domain.outcomes import AppointmentBooked, SlotHeld
 from services.verify import verify
+from services.waiting import Joining
 from tests.app.test_cli import run
 from tests.conftest import MakeDatabase
+from tests.services.waiters import TODAY
 from tests.world import MONDAY, World, admin, new_key, opening_id, relayed, slot_id
 
 HOUR = timedelta(hours=1)
 UNGUARDED = """
 ALTER TABLE allocations DROP CONSTRAINT one_owner_of_a_time;
 ALTER TABLE appointments DROP CONSTRAINT patient_in_one_place;
-DROP INDEX one_visit_in_an_opening, one_time_of_an_appointment, one_time_of_a_hold;
-ALTER TABLE allocations DROP CONSTRAINT allocations_check, DROP CONSTRAINT allocations_check1, DROP CONSTRAINT allocations_check2,
-    DROP CONSTRAINT allocations_lane_check;
+DROP INDEX one_visit_in_an_opening, one_time_of_an_appointment, one_time_of_a_hold,
+    waiting_once, one_live_offer_of_an_entry;
+ALTER TABLE allocations DROP CONSTRAINT allocations_check, DROP CONSTRAINT held_until_an_end_or_offered,
+    DROP CONSTRAINT allocations_check2, DROP CONSTRAINT allocations_lane_check;
 ALTER TABLE appointment_events DROP CONSTRAINT appointment_events_appointment_id_fkey;
 ALTER TABLE allocations DROP CONSTRAINT allocations_appointment_id_fkey, DROP CONSTRAINT allocations_hold_id_fkey;
 """
@@ -50,7 +56,7 @@ ALTER TABLE allocations DROP CONSTRAINT allocations_appointment_id_fkey, DROP CO
 
 @dataclass(frozen=True)
 class Written:
-    """Keys of what a small clinic has: two visits of one patient, a hold, and two people in one opening."""
+    """Keys of what a small clinic has: two visits of one patient, a hold, two people in one opening, and an offer."""
 
     provider: int
     first: int
@@ -59,6 +65,7 @@ class Written:
     hold: int
     opening: int
     opened: int
+    offer: int
 
 
 async def _written(world: World) -> Written:
@@ -84,8 +91,13 @@ async def _written(world: World) -> Written:
     await changing.set_status(desk, ids.node(ids.APPOINTMENT, first), 1, AppointmentStatus.ARRIVED, None, new_key())
     held = await world.booking.hold(other, slot_id(provider, clinic, kind, MONDAY + 27 * HOUR), new_key())
     assert isinstance(held, SlotHeld)
+    asked = Joining(ids.node(ids.CLINIC, clinic), ids.node(ids.VISIT_TYPE, kind), TODAY, TODAY + timedelta(days=7))
+    await world.waiting.join(await world.patient(clinic), asked, new_key())
+    given_up = await book(other, slot_id(provider, clinic, kind, MONDAY + 29 * HOUR))
+    await changing.cancel(desk, ids.node(ids.APPOINTMENT, given_up), 1, None, new_key())
+    offer = await world.value("SELECT id FROM waitlist_offers WHERE clinic_id = $1", clinic)
     await relayed(world.database)
-    return Written(provider, first, second, cancelled, held.hold.key, opening, opened)
+    return Written(provider, first, second, cancelled, held.hold.key, opening, opened, offer)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +171,42 @@ FAULTS = {
     ),
     "a hold without time": (HOLDS_OWN, "DELETE FROM allocations WHERE hold_id = {hold}"),
     "a hold without end": (HOLDS_OWN, "UPDATE allocations SET expires_at = NULL WHERE hold_id = {hold}"),
+    "an offer without time": (
+        OFFERS_OWN,
+        "UPDATE allocations SET state = 'released' WHERE id IN (SELECT allocation_id FROM waitlist_offers WHERE id = {offer})",
+    ),
+    "an offer of another provider's time": (
+        OFFERS_OWN,
+        "UPDATE waitlist_offers SET ends_at = ends_at + interval '1 hour' WHERE id = {offer}",
+    ),
+    "an entry whose offer is over": (
+        ENTRIES_OFFERED,
+        "UPDATE waitlist_offers SET status = 'expired' WHERE id = {offer}",
+    ),
+    "an offer of an entry that waits": (
+        ENTRIES_OFFERED,
+        "UPDATE waitlist_entries SET status = 'active' WHERE status = 'offered'",
+    ),
+    "two live offers of an entry": (
+        ENTRIES_OFFERED,
+        "INSERT INTO waitlist_offers (entry_id, patient_id, allocation_id, cascade_id, provider_id, clinic_id, visit_type_id,"
+        " starts_at, ends_at, made_at, expires_at) SELECT entry_id, patient_id, allocation_id - 1, cascade_id, provider_id,"
+        " clinic_id, visit_type_id, starts_at, ends_at, made_at, expires_at FROM waitlist_offers WHERE id = {offer}",
+    ),
+    "a patient who waits twice": (
+        WAITING_ONCE,
+        "INSERT INTO waitlist_entries (patient_id, clinic_id, visit_type_id, first_date, last_date, notice_minutes, joined_at)"
+        " SELECT patient_id, clinic_id, visit_type_id, first_date, last_date, notice_minutes, joined_at FROM waitlist_entries"
+        " WHERE status = 'offered'",
+    ),
+    "time of an offer that is over": (
+        NOBODY_ELSE_OWNS,
+        "UPDATE waitlist_offers SET status = 'declined' WHERE id = {offer}",
+    ),
+    "an offer's time with an end": (
+        NOBODY_ELSE_OWNS,
+        "UPDATE allocations SET expires_at = ends_at WHERE id IN (SELECT allocation_id FROM waitlist_offers WHERE id = {offer})",
+    ),
     "time of a cancelled visit": (
         NOBODY_ELSE_OWNS,
         "UPDATE allocations SET state = 'booked' WHERE appointment_id = {cancelled}",

@@ -11,7 +11,8 @@ from domain import ids
 from domain.access import Viewer
 from domain.appointments import Appointment
 from domain.outcomes import AppointmentBooked, AppointmentCancelled, OfferAccepted, WaitlistJoined
-from domain.waitlist import Entry, Receipt, recomputes
+from domain.ranking import recomputes
+from domain.waitlist import Entry, Receipt
 from services.waiting import Joining
 from tests.world import MONDAY, World, new_key, patient_id, slot_id, staff
 
