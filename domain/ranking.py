@@ -2,9 +2,9 @@
 gives the same decision, whoever reckons it and whenever.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import Enum
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ RULE_VERSION: Final = "1"
 
 
 class Reason(Enum):
-    """Why an entry could not have a time; the names are stored, the values are told."""
+    """Why an entry could not have a time. Their places in this list are stored: new ones come last. The values are told."""
 
     SUSPENDED = "suspended after offers that were declined or ran out"
     HAS_OFFER = "had another offer at that time"
@@ -100,7 +100,7 @@ class Situation:
     candidates: tuple[Candidate, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """What became of a candidate; `place` is what it got or would have got."""
 
@@ -165,111 +165,109 @@ def _busy(taken: Sequence[tuple[int, int]], base: int, end: int) -> int:
 
 def plan(situation: Situation) -> list[Verdict]:
     """The decision: best entry first, then what is left may serve others. Verdicts in the order of the candidates."""
-    now_minute = situation.now.timestamp() / 60
     by_type: dict[int, list[Place]] = {}
     for place in sorted(situation.places, key=lambda one: (one.left, one.start)):
         by_type.setdefault(place.visit_type_key, []).append(place)
+    now_minute = situation.now.timestamp() / 60
     verdicts: dict[int, Verdict] = {}
-    ranked: list[tuple[tuple[int | datetime, ...], Candidate, list[Place]]] = []
+    ranked: list[tuple[tuple[int | datetime, ...], Candidate, Place]] = []
     for one in situation.candidates:
-        fitting, why = _eligible(one, situation, by_type.get(one.visit_type_key, ()), now_minute)
-        if fitting:
-            ranked.append((rank_key(one, fitting[0].left, situation.now), one, fitting))
+        best = _best(one, situation, by_type.get(one.visit_type_key, ()), now_minute)
+        if isinstance(best, Place):
+            ranked.append((rank_key(one, best.left, situation.now), one, best))
         else:
-            verdicts[one.key] = Verdict(one.key, AllocationOutcome.NOT_ELIGIBLE, reasons=why)
+            verdicts[one.key] = Verdict(one.key, AllocationOutcome.NOT_ELIGIBLE, reasons=best)
     ranked.sort(key=lambda item: item[0])
-    given: list[Place] = []
-    served: set[int] = set()
-    for rank, (_, one, fitting) in enumerate(ranked, 1):
-        got = None if one.patient_key in served else next(_still_free(fitting, given), None)
+    free, served = by_type, set[int]()
+    for rank, (_, one, best) in enumerate(ranked, 1):
+        usable = () if one.patient_key in served else free.get(one.visit_type_key, ())
+        got = next((place for place in usable if _why_not(one, place, situation.zone, now_minute) is None), None)
         if got is None:
-            verdicts[one.key] = Verdict(one.key, AllocationOutcome.OUTRANKED, rank, fitting[0])
+            verdicts[one.key] = Verdict(one.key, AllocationOutcome.OUTRANKED, rank, best)
         else:
             verdicts[one.key] = Verdict(one.key, AllocationOutcome.OFFERED, rank, got)
-            given.append(got)
             served.add(one.patient_key)
+            free = {kind: [other for other in some if _apart(other, got)] for kind, some in free.items()}
     return [verdicts[one.key] for one in situation.candidates]
+
+
+def _apart(one: Place, other: Place) -> bool:
+    return one.to_minute <= other.from_minute or other.to_minute <= one.from_minute
 
 
 def rank_key(one: Candidate, left: int, now: datetime) -> tuple[int | datetime, ...]:
     """Less is better: urgency, whole days waited, fit, who asked for this very provider, who joined first, id (rule 46)."""
-    return -one.urgency, -days_waited(one.joined_at, now), left, 0 if one.provider_keys else 1, one.joined_at, one.key
-
-
-def days_waited(joined_at: datetime, now: datetime) -> int:
-    return max(now - joined_at, timedelta()) // timedelta(days=1)
+    return -one.urgency, -(now - one.joined_at).days, left, 0 if one.provider_keys else 1, one.joined_at, one.key
 
 
 def merits(urgency: int, joined_at: datetime, named: bool, left: int, at: datetime) -> list[str]:
     """What an eligible entry was ranked by, in words."""
-    days = days_waited(joined_at, at)
+    days = (at - joined_at).days
     told = [f"urgency {urgency}", f"{days} whole {'day' if days == 1 else 'days'} waited", f"{left} minutes left over"]
     return [*told, "asked for this provider"] if named else told
 
 
-def _still_free(fitting: Iterable[Place], given: Sequence[Place]) -> Iterator[Place]:
-    for place in fitting:
-        if all(place.to_minute <= other.from_minute or other.to_minute <= place.from_minute for other in given):
-            yield place
-
-
-def _eligible(
+def _best(
     one: Candidate, situation: Situation, possible: Sequence[Place], now_minute: float
-) -> tuple[list[Place], tuple[Reason, ...]]:
-    """The places that the entry can use, the best first; or why there is none."""
-    why = tuple(_general(one, situation.freed))
-    if why:
-        return [], why
-    if not possible:
-        return [], (Reason.NO_ROOM,)
-    fitting: list[Place] = []
+) -> Place | tuple[Reason, ...]:
+    """The first of the places that the entry can use; or why there is none."""
+    freed = situation.freed
+    if (
+        one.status is not EntryStatus.ACTIVE or one.had_it or one.newcomer or not one.movable
+        or one.patient_key == freed.giver or (one.provider_keys and freed.provider_key not in one.provider_keys)
+    ):  # fmt: skip
+        return tuple(_general(one, freed))
     failed: dict[Reason, None] = {}
     for place in possible:
-        reason = _specific(one, place, situation.zone, now_minute)
+        reason = _why_not(one, place, situation.zone, now_minute)
         if reason is None:
-            fitting.append(place)
-        else:
-            failed[reason] = None
-    return fitting, () if fitting else tuple(failed)
+            return place
+        failed[reason] = None
+    return tuple(failed) or (Reason.NO_ROOM,)
 
 
-def _general(one: Candidate, freed: Freed) -> Iterator[Reason]:
-    if one.status is EntryStatus.SUSPENDED:
-        yield Reason.SUSPENDED
-    if one.status is EntryStatus.OFFERED:
-        yield Reason.HAS_OFFER
+def _general(one: Candidate, freed: Freed) -> list[Reason]:
+    """What keeps the entry from any part of the freed time."""
+    why = []
+    if one.status is not EntryStatus.ACTIVE:
+        why.append(Reason.SUSPENDED if one.status is EntryStatus.SUSPENDED else Reason.HAS_OFFER)
     if one.had_it:
-        yield Reason.HAD_IT
+        why.append(Reason.HAD_IT)
     if one.patient_key == freed.giver:
-        yield Reason.GAVE_IT_UP
+        why.append(Reason.GAVE_IT_UP)
     if one.provider_keys and freed.provider_key not in one.provider_keys:
-        yield Reason.PROVIDER
+        why.append(Reason.PROVIDER)
     if one.newcomer:
-        yield Reason.NEWCOMER
+        why.append(Reason.NEWCOMER)
     if not one.movable:
-        yield Reason.NOT_MOVABLE
+        why.append(Reason.NOT_MOVABLE)
+    return why
 
 
-def _specific(one: Candidate, place: Place, zone: ZoneInfo, now_minute: float) -> Reason | None:
+def _why_not(one: Candidate, place: Place, zone: ZoneInfo, now_minute: float) -> Reason | None:
     if not one.first_date <= place.day <= one.last_date:
         return Reason.DATES
     if place.start - one.notice_minutes <= now_minute:
         return Reason.NOTICE
     if one.before is not None and place.start >= one.before:
         return Reason.NOT_EARLIER
-    if one.windows and not any(_inside(place, window, zone) for window in one.windows):
+    if one.windows and not _inside(place, one.windows, zone):
         return Reason.WINDOWS
-    if any(start < place.end and place.start < end for start, end in one.busy):
+    if one.busy and any(start < place.end and place.start < end for start, end in one.busy):
         return Reason.BUSY
     return None
 
 
-def _inside(place: Place, window: Window, zone: ZoneInfo) -> bool:
-    """The whole visit, without its buffers, lies in the window of the day on which it starts."""
-    if window.weekday is not None and window.weekday != place.day.weekday():
-        return False
-    opens, closes = zones.instant(zone, place.day, window.opens), zones.instant(zone, place.day, window.closes)
-    return opens <= place.start and place.end <= closes
+def _inside(place: Place, windows: Iterable[Window], zone: ZoneInfo) -> bool:
+    """The whole visit, without its buffers, lies in one of the windows of the day on which it starts."""
+    weekday = place.day.weekday()
+    for window in windows:
+        if (window.weekday is None or window.weekday == weekday) and (
+            zones.instant(zone, place.day, window.opens) <= place.start
+            and place.end <= zones.instant(zone, place.day, window.closes)
+        ):
+            return True
+    return False
 
 
 def newly_open(

@@ -1,7 +1,7 @@
 """What every write of the calendar works with, and the parts that they share."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from adapters.postgres.bookings import Facts, Wanted
 from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.changes import Request, Told
 from adapters.postgres.database import Connection, Database
+from adapters.postgres.decisions import KnownWishes
 from domain import booking, waitlist
 from domain.access import Viewer
 from domain.ids import SlotKey
@@ -44,6 +45,7 @@ class Desk:
     written: Callable[[list[int]], Awaitable[None]]
     own: OwnWrites = NOTHING_KEPT
     offer_max: timedelta = waitlist.OFFER_MAX
+    wishes: KnownWishes = field(default_factory=KnownWishes)
 
     async def wrote(self, resource_keys: list[int], request: Request) -> None:
         """After a commit: nothing here may go on telling the calendars of before."""

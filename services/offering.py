@@ -14,7 +14,6 @@ from adapters.postgres.allocations import Claim
 from adapters.postgres.calendars import KnownSchedules, Times
 from adapters.postgres.changes import Told
 from adapters.postgres.database import Connection
-from adapters.postgres.decisions import Waiting
 from adapters.postgres.offers import Made, Source, StoredOffer
 from domain import availability, ids, ranking, zones
 from domain.calendars import CHUNK_TICKS, chunks
@@ -61,15 +60,14 @@ async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime) -> list[
     """Gives the time to whom it should go, or to nobody; answers what is taken by offers, for the stream's event."""
     if given.to_at <= now:
         return []
-    waiting = await decisions.candidates(tx, given.freed, given.cascade_key)
-    if not waiting:
+    waiting = await decisions.candidates(tx, desk.wishes, given.freed, given.cascade_key)
+    if not waiting.candidates:
         return []
-    zone, places = await _places(tx, desk.known, given, waiting)
-    some = [one.candidate for one in waiting]
+    zone, places = await _places(tx, desk.known, given, waiting.candidates)
+    some = waiting.candidates
     if places:
         low, high = min(one.start for one in places), max(one.end for one in places)
         some = await decisions.with_busy(tx, waiting, _instant(low), _instant(high), given.freed.opening_key)
-    some.sort(key=lambda one: one.key)
     situation = Situation(now, zone, given.freed, tuple(places), tuple(some))
     verdicts = ranking.plan(situation)
     cascade = await decisions.record(tx, situation, verdicts, given.cascade_key)
@@ -112,11 +110,11 @@ async def _claim(
 
 
 async def _places(
-    tx: Connection, known: KnownSchedules, given: Gift, waiting: Sequence[Waiting]
+    tx: Connection, known: KnownSchedules, given: Gift, waiting: Sequence[Candidate]
 ) -> tuple[ZoneInfo, list[Place]]:
     """The clinic's zone, and every start that became possible, for the visit types that are waited for."""
     freed = given.freed
-    kinds = sorted({one.candidate.visit_type_key for one in waiting})
+    kinds = sorted({one.visit_type_key for one in waiting})
     pair = freed.provider_key, freed.clinic_key
     first, last = freed.start // TICK_MINUTES, -(-freed.end // TICK_MINUTES)
     numbers = chunks(first - REACH_TICKS, last + REACH_TICKS)

@@ -1,69 +1,33 @@
 """What a decision of the waitlist is made on, and what it leaves behind: one row with a place for every candidate."""
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from adapters.postgres.database import Connection, Reader
-from domain import ids, ranking, waitlist, zones
+from domain import ids, ranking, zones
 from domain.ranking import RULE_VERSION, Candidate, Freed, Place, Reason, Situation, Verdict
 from domain.waitlist import AllocationOutcome, EntryStatus, Receipt, Window
 
 CANDIDATES = """
-SELECT e.id, e.version, e.status, e.patient_id, e.visit_type_id, e.provider_ids, e.windows, e.first_date, e.last_date,
-    e.notice_minutes, e.urgency, e.joined_at, e.appointment_id, x.starts_at AS before, x.status AS visit_status,
-    o.entry_id IS NOT NULL AS had_it, NOT p.accepting_new_patients AND NOT EXISTS (
-        SELECT FROM appointments AS a WHERE a.patient_id = e.patient_id AND a.provider_id = p.id
-        AND a.status NOT IN ('cancelled', 'entered-in-error', 'noshow')) AS newcomer
-FROM providers AS p
-JOIN provider_visit_types AS t ON t.provider_id = p.id
-JOIN waitlist_entries AS e ON e.clinic_id = $1 AND e.visit_type_id = t.visit_type_id
-    AND e.status IN ('active', 'offered', 'suspended')
-LEFT JOIN appointments AS x ON x.id = e.appointment_id
-LEFT JOIN (SELECT DISTINCT entry_id FROM waitlist_offers WHERE cascade_id = $3) AS o ON o.entry_id = e.id
-WHERE p.id = $2
-"""
-
-BUSY = """
-SELECT a.patient_id, a.id, a.starts_at, a.ends_at FROM appointments AS a
-WHERE a.patient_id = any($1::bigint[]) AND a.status NOT IN ('cancelled', 'entered-in-error')
-    AND (a.opening_id = $4 OR ((a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
-        AND a.starts_at < $3 AND a.starts_at > $2::timestamptz - interval '24 hours' AND a.ends_at > $2))
-UNION ALL
-SELECT o.patient_id, 0, o.starts_at, o.ends_at FROM waitlist_offers AS o
-WHERE o.patient_id = any($1) AND o.status = 'live' AND o.starts_at < $3 AND o.ends_at > $2
-"""
-
-LANES = """
-SELECT array_agg(lane) FROM allocations WHERE resource_id = $1 AND state <> 'released'
-"""
-
-RECORD = """
-WITH next AS (SELECT nextval('waitlist_decisions_id_seq') AS id)
-INSERT INTO waitlist_decisions (id, cascade_id, clinic_id, provider_id, at, rule_version, entry_ids, payload)
-SELECT id, coalesce($1, id), $2, $3, $4, $5, $6, $7 FROM next RETURNING cascade_id
-"""
-
-RECEIPTS = """
-SELECT f.*, w.urgency, w.provider_ids FROM (
-    SELECT k.entry_id, e.joined_at, e.visit_type_id, c.time_zone, d.id, d.at, e.clinic_id, d.provider_id, d.rule_version,
-        d.payload -> 'freed' AS freed, d.payload -> 'places' AS places,
-        d.payload -> 'candidates' -> (array_position(d.entry_ids, k.entry_id) - 1) AS candidate
-    FROM unnest($1::bigint[]) AS k (entry_id)
-    JOIN waitlist_entries AS e ON e.id = k.entry_id
-    JOIN clinics AS c ON c.id = e.clinic_id
-    CROSS JOIN LATERAL (
-        SELECT n.id, n.at, n.provider_id, n.rule_version, n.entry_ids, n.payload FROM waitlist_decisions AS n
-        WHERE n.clinic_id = e.clinic_id AND n.at >= e.joined_at AND e.id = any(n.entry_ids) ORDER BY n.id DESC LIMIT $2
-    ) AS d
-) AS f
-LEFT JOIN waitlist_wishes AS w ON w.entry_id = f.entry_id AND w.version = (f.candidate ->> 0)::integer
-ORDER BY f.entry_id, f.id DESC
-"""
-
-DECISIONS = """
-SELECT d.*, c.time_zone FROM waitlist_decisions AS d JOIN clinics AS c ON c.id = d.clinic_id WHERE d.id > $1 ORDER BY d.id LIMIT $2
+WITH waiting AS (
+    SELECT e.id, e.version, e.status, x.starts_at AS before, x.id AS visit_id, x.status AS visit_status,
+        e.id = any(ARRAY(SELECT entry_id FROM waitlist_offers WHERE cascade_id = $3)) AS had_it,
+        NOT (SELECT accepting_new_patients FROM providers WHERE id = $2) AND NOT EXISTS (
+            SELECT FROM appointments AS a WHERE a.patient_id = e.patient_id AND a.provider_id = $2
+            AND a.status NOT IN ('cancelled', 'entered-in-error', 'noshow')) AS newcomer
+    FROM waitlist_entries AS e LEFT JOIN appointments AS x ON x.id = e.appointment_id
+    WHERE e.clinic_id = $1 AND e.status IN ('active', 'offered', 'suspended')
+        AND e.visit_type_id = any(ARRAY(SELECT visit_type_id FROM provider_visit_types WHERE provider_id = $2))
+    ORDER BY e.id
+)
+SELECT array_agg(id) AS ids, array_agg(version) AS versions,
+    jsonb_agg(jsonb_build_array(
+        id, status, floor(extract(epoch FROM before) / 60)::bigint, visit_id, visit_status, had_it, newcomer))
+        FILTER (WHERE status <> 'active' OR visit_id IS NOT NULL OR had_it OR newcomer) AS special
+FROM waiting
 """
 
 WISHES = """
@@ -72,14 +36,59 @@ JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = k.version
 JOIN waitlist_entries AS e ON e.id = w.entry_id
 """
 
+BUSY = """
+SELECT a.patient_id, a.id, a.starts_at, a.ends_at FROM appointments AS a
+WHERE a.patient_id = any($1::text::bigint[]) AND a.status NOT IN ('cancelled', 'entered-in-error')
+    AND (a.opening_id = $4 OR ((a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
+        AND a.starts_at < $3 AND a.starts_at > $2::timestamptz - interval '24 hours' AND a.ends_at > $2))
+UNION ALL
+SELECT o.patient_id, 0, o.starts_at, o.ends_at FROM waitlist_offers AS o
+WHERE o.patient_id = any($1::text::bigint[]) AND o.status = 'live' AND o.starts_at < $3 AND o.ends_at > $2
+"""
+
+LANES = """
+SELECT array_agg(lane) FROM allocations WHERE resource_id = $1 AND state <> 'released'
+"""
+
+RECORD = """
+WITH next AS (SELECT nextval('waitlist_decisions_id_seq') AS id)
+INSERT INTO waitlist_decisions (id, cascade_id, clinic_id, provider_id, at, rule_version, freed, starts, entry_ids, marks, ranks,
+    places, rest)
+SELECT id, coalesce($1, id), $2, $3, $4, $5, $6, $7, $8::text::bigint[], $9::text::integer[], $10::text::smallint[],
+    $11::text::smallint[], $12
+FROM next RETURNING cascade_id
+"""
+
+RECEIPTS = """
+SELECT k.entry_id, e.joined_at, e.visit_type_id, e.clinic_id, c.time_zone, d.*, w.urgency, w.provider_ids
+FROM unnest($1::bigint[]) AS k (entry_id)
+JOIN waitlist_entries AS e ON e.id = k.entry_id
+JOIN clinics AS c ON c.id = e.clinic_id
+CROSS JOIN LATERAL (
+    SELECT n.id, n.at, n.provider_id, n.rule_version, n.freed, n.starts, n.ranks[f.place] AS rank, n.places[f.place] AS start,
+        n.marks[f.place] AS mark, coalesce((n.rest -> (f.place - 1)::text ->> 0)::integer, 1) AS version
+    FROM waitlist_decisions AS n CROSS JOIN LATERAL (SELECT array_position(n.entry_ids, k.entry_id) AS place) AS f
+    WHERE n.clinic_id = e.clinic_id AND n.at >= e.joined_at AND f.place IS NOT NULL ORDER BY n.id DESC LIMIT $2
+) AS d
+LEFT JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = d.version
+ORDER BY k.entry_id, d.id DESC
+"""
+
+DECISIONS = """
+SELECT d.*, c.time_zone FROM waitlist_decisions AS d JOIN clinics AS c ON c.id = d.clinic_id WHERE d.id > $1 ORDER BY d.id LIMIT $2
+"""
+
 FORGET = """
 DELETE FROM waitlist_decisions WHERE id IN (
     SELECT id FROM waitlist_decisions WHERE at < (SELECT app_now()) - interval '90 days' ORDER BY at LIMIT $1
     FOR UPDATE SKIP LOCKED)
 """
 
-_OUTCOMES: Final = tuple(AllocationOutcome)
+WISHES_MAX: Final = 100_000
 _GONE: Final = frozenset({"cancelled", "entered-in-error"})
+_STATUSES: Final = (EntryStatus.ACTIVE, EntryStatus.OFFERED, EntryStatus.SUSPENDED)
+_BIT: Final = {reason: 1 << number for number, reason in enumerate(Reason, 8)}
+_STATUS_BITS, _HAD_IT, _NEWCOMER, _UNMOVABLE, _OFFERED = 3, 4, 8, 16, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,45 +103,78 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A candidate and the appointment that an offer would move, where that is still booked."""
+    """Candidates by key, and the appointments that offers would move: they keep nobody busy."""
 
-    candidate: Candidate
-    moves: int | None
-
-
-async def candidates(reader: Reader, freed: Freed, cascade_key: int | None) -> list[Waiting]:
-    """Waiting entries of the clinic whose visit type the provider offers; who is busy is not looked at yet."""
-    rows = await reader.fetch(CANDIDATES, freed.clinic_key, freed.provider_key, cascade_key)
-    return [_waiting(row) for row in rows]
+    candidates: list[Candidate]
+    moves: dict[int, int]
 
 
-def _waiting(row: Any) -> Waiting:
-    visit = row["visit_status"]
-    before = None if visit is None else zones.minutes(row["before"])
-    candidate = Candidate(
-        row["id"], row["version"], EntryStatus(row["status"]), row["patient_id"], row["visit_type_id"],
+class KnownWishes:
+    """What entries wish for, by entry and version. A version never changes, so what is known stays true; only space runs out."""
+
+    def __init__(self, limit: int = WISHES_MAX) -> None:
+        self._known: OrderedDict[tuple[int, int], Candidate] = OrderedDict()
+        self._limit = limit
+
+    async def at(self, reader: Reader, wanted: Sequence[tuple[int, int]]) -> list[Candidate]:
+        """In the order asked, as if each were waiting and nothing else were known of it."""
+        known = self._known
+        missing = [one for one in wanted if one not in known]
+        if missing:
+            for row in await reader.fetch(WISHES, [one[0] for one in missing], [one[1] for one in missing]):
+                known[row["entry_id"], row["version"]] = _wishing(row)
+        found = [known[one] for one in wanted]
+        while len(known) > self._limit:
+            known.popitem(last=False)
+        return found
+
+
+def _wishing(row: Any) -> Candidate:
+    return Candidate(
+        row["entry_id"], row["version"], EntryStatus.ACTIVE, row["patient_id"], row["visit_type_id"],
         tuple(row["provider_ids"]), tuple(Window(*one) for one in row["windows"]), row["first_date"], row["last_date"],
-        row["notice_minutes"], row["urgency"], row["joined_at"], before,
-        visit is None or visit == "booked" or visit in _GONE, row["had_it"], row["newcomer"],
+        row["notice_minutes"], row["urgency"], row["joined_at"],
     )  # fmt: skip
-    return Waiting(candidate, row["appointment_id"] if visit == "booked" else None)
+
+
+async def candidates(reader: Reader, known: KnownWishes, freed: Freed, cascade_key: int | None) -> Waiting:
+    """Waiting entries of the clinic whose visit type the provider offers; who is busy is not looked at yet."""
+    row = await reader.fetchrow(CANDIDATES, freed.clinic_key, freed.provider_key, cascade_key)
+    assert row is not None
+    if row["ids"] is None:
+        return Waiting([], {})
+    found = await known.at(reader, list(zip(row["ids"], row["versions"], strict=True)))
+    special = {line[0]: line for line in row["special"] or ()}
+    if special:
+        found = [_special(one, special[one.key]) if one.key in special else one for one in found]
+    return Waiting(found, {line[0]: line[3] for line in special.values() if line[4] == "booked"})
+
+
+def _special(one: Candidate, line: Sequence[Any]) -> Candidate:
+    _, status, before, _, visit, had_it, newcomer = line
+    movable = visit is None or visit == "booked" or visit in _GONE
+    return replace(one, status=EntryStatus(status), before=before, movable=movable, had_it=had_it, newcomer=newcomer)
 
 
 async def with_busy(
-    reader: Reader, waiting: Sequence[Waiting], from_at: datetime, to_at: datetime, opening_key: int | None
+    reader: Reader, waiting: Waiting, from_at: datetime, to_at: datetime, opening_key: int | None
 ) -> list[Candidate]:
     """The candidates with what their patients have at that time: appointments but the one to be moved, and live offers."""
-    keys = list({one.candidate.patient_key for one in waiting})
+    keys = _numbers([one.patient_key for one in waiting.candidates])
     found: dict[int, list[tuple[int, tuple[int, int]]]] = {}
     for row in await reader.fetch(BUSY, keys, from_at, to_at, opening_key):
         span = zones.minutes(row["starts_at"]), -int(-row["ends_at"].timestamp() // 60)
         found.setdefault(row["patient_id"], []).append((row["id"], span))
-    return [_with(one, found.get(one.candidate.patient_key, ())) for one in waiting]
+    if not found:
+        return waiting.candidates
+    return [
+        _with(one, found[one.patient_key], waiting.moves.get(one.key)) if one.patient_key in found else one
+        for one in waiting.candidates
+    ]
 
 
-def _with(one: Waiting, meets: Sequence[tuple[int, tuple[int, int]]]) -> Candidate:
-    busy = tuple(sorted(span for key, span in meets if key != one.moves))
-    return replace(one.candidate, busy=busy) if busy else one.candidate
+def _with(one: Candidate, meets: Sequence[tuple[int, tuple[int, int]]], moves: int | None) -> Candidate:
+    return replace(one, busy=tuple(sorted(span for key, span in meets if key != moves)))
 
 
 async def free_lane(reader: Reader, opening_key: int) -> int:
@@ -143,24 +185,32 @@ async def free_lane(reader: Reader, opening_key: int) -> int:
 
 async def record(tx: Connection, situation: Situation, verdicts: Sequence[Verdict], cascade_key: int | None) -> int:
     """Writes the decision down; answers the cascade that it belongs to, a new one where none was named."""
-    freed = situation.freed
-    places = {place: number for number, place in enumerate(situation.places)}
-    payload = {
-        "freed": [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit],
-        "places": [[*_plain(one), str(one.day)] for one in situation.places],
-        "candidates": [
-            _line(one, said, places) for one, said in zip(situation.candidates, verdicts, strict=True)
-        ],
-    }  # fmt: skip
+    freed, some = situation.freed, situation.candidates
+    numbers = {id(place): number for number, place in enumerate(situation.places, 1)} | {id(None): 0}
+    rest = {
+        str(at): [one.version, one.before, one.busy]
+        for at, one in enumerate(some)
+        if one.version > 1 or one.before is not None or one.busy
+    }
     cascade: int = await tx.fetchval(
         RECORD, cascade_key, freed.clinic_key, freed.provider_key, situation.now, RULE_VERSION,
-        [one.key for one in situation.candidates], payload,
+        [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit], [_plain(one) for one in situation.places],
+        _numbers([one.key for one in some]),
+        _numbers([_mark(one, said) for one, said in zip(some, verdicts, strict=True)]),
+        _numbers([said.rank or 0 for said in verdicts]), _numbers([numbers[id(said.place)] for said in verdicts]), rest,
     )  # fmt: skip
     return cascade
 
 
-def _plain(place: Place) -> list[int]:
-    return [place.visit_type_key, place.start, place.end, place.from_minute, place.to_minute, place.left]
+def _numbers(some: Sequence[int]) -> str:
+    """An array as text: the driver looks at each element several times, which took longer than all the rest."""
+    return "{" + ",".join(map(str, some)) + "}"
+
+
+def _plain(place: Place) -> list[int | str]:
+    return [
+        place.visit_type_key, place.start, place.end, place.from_minute, place.to_minute, place.left, str(place.day)
+    ]  # fmt: skip
 
 
 def _place(plain: Sequence[Any]) -> Place:
@@ -168,12 +218,29 @@ def _place(plain: Sequence[Any]) -> Place:
     return Place(kind, start, end, from_minute, to_minute, left, zones.date_of(day))
 
 
-def _line(one: Candidate, said: Verdict, places: Mapping[Place, int]) -> list[Any]:
-    """What can't be read from the wishes of that version, and the verdict."""
-    marks = one.status.value[0] + "h" * one.had_it + "n" * one.newcomer + "x" * (not one.movable)
-    place = None if said.place is None else places[said.place]
-    reasons = [reason.name for reason in said.reasons]
-    return [one.version, marks, one.before, one.busy, _OUTCOMES.index(said.outcome), said.rank, place, reasons]
+def _mark(one: Candidate, said: Verdict) -> int:
+    mark = 0 if one.status is EntryStatus.ACTIVE else _STATUSES.index(one.status)
+    if one.had_it:
+        mark |= _HAD_IT
+    if one.newcomer:
+        mark |= _NEWCOMER
+    if not one.movable:
+        mark |= _UNMOVABLE
+    if said.outcome is AllocationOutcome.OFFERED:
+        mark |= _OFFERED
+    for reason in said.reasons:
+        mark |= _BIT[reason]
+    return mark
+
+
+def _outcome(mark: int, rank: int) -> AllocationOutcome:
+    if not rank:
+        return AllocationOutcome.NOT_ELIGIBLE
+    return AllocationOutcome.OFFERED if mark & _OFFERED else AllocationOutcome.OUTRANKED
+
+
+def _named(bits: int) -> tuple[Reason, ...]:
+    return tuple(reason for reason, bit in _BIT.items() if bits & bit)
 
 
 async def receipts(reader: Reader, entry_keys: Sequence[int], limit: int) -> dict[int, list[Receipt]]:
@@ -187,62 +254,54 @@ async def receipts(reader: Reader, entry_keys: Sequence[int], limit: int) -> dic
 def _receipt(row: Any) -> Receipt:
     zone = zones.named(row["time_zone"])
     start, end, _, opening_key, visit = row["freed"]
-    _, _, _, _, outcome, rank, number, names = row["candidate"]
     kind = row["visit_type_id"]
-    if number is not None:
-        kind, start, end, _, _, left, _ = row["places"][number]
-        named = bool(row["provider_ids"])
-        reasons = ranking.merits(row["urgency"], row["joined_at"], named, left, row["at"])
+    if row["start"]:
+        kind, start, end, _, _, left, _ = row["starts"][row["start"] - 1]
+        told = ranking.merits(row["urgency"], row["joined_at"], bool(row["provider_ids"]), left, row["at"])
     else:
         kind, start, end = visit or (kind, start, end)
-        reasons = [Reason[name].value for name in names]
+        told = [reason.value for reason in _named(row["mark"])]
     slot = ids.SlotKey(row["provider_id"], row["clinic_id"], kind, None if opening_key else start, opening_key)
     return Receipt(
-        row["entry_id"], row["at"].astimezone(zone), str(slot), zones.at(start, zone), zones.at(end, zone), rank,
-        _OUTCOMES[outcome], reasons, row["rule_version"],
+        row["entry_id"], row["at"].astimezone(zone), str(slot), zones.at(start, zone), zones.at(end, zone),
+        row["rank"] or None, _outcome(row["mark"], row["rank"]), told, row["rule_version"],
     )  # fmt: skip
 
 
-async def decisions(reader: Reader, after: int, limit: int) -> list[Decision]:
+async def decisions(reader: Reader, known: KnownWishes, after: int, limit: int) -> list[Decision]:
     """Decisions in the order in which they were made, each with the wishes of then."""
-    rows = await reader.fetch(DECISIONS, after, limit)
-    asked = [
-        (key, line[0]) for row in rows for key, line in zip(row["entry_ids"], row["payload"]["candidates"], strict=True)
-    ]
-    wishes = await reader.fetch(WISHES, [one[0] for one in asked], [one[1] for one in asked])
-    known = {(one["entry_id"], one["version"]): one for one in wishes}
-    return [_decision(row, known) for row in rows]
+    found = []
+    for row in await reader.fetch(DECISIONS, after, limit):
+        rest = row["rest"]
+        wanted = [(key, rest.get(str(at), (1,))[0]) for at, key in enumerate(row["entry_ids"])]
+        wishes = await known.at(reader, wanted)
+        found.append(_decision(row, wishes))
+    return found
 
 
-def _decision(row: Any, known: Mapping[tuple[int, int], Any]) -> Decision:
-    payload = row["payload"]
-    start, end, giver, opening_key, visit = payload["freed"]
-    found = tuple(_place(one) for one in payload["places"])
-    lines = list(zip(row["entry_ids"], payload["candidates"], strict=True))
+def _decision(row: Any, wishes: Sequence[Candidate]) -> Decision:
+    start, end, giver, opening_key, visit = row["freed"]
+    places = tuple(_place(one) for one in row["starts"])
     freed = Freed(row["clinic_id"], row["provider_id"], start, end, giver, opening_key, tuple(visit) if visit else None)
-    some = tuple(_candidate(key, line, known[key, line[0]]) for key, line in lines)
-    situation = Situation(row["at"], zones.named(row["time_zone"]), freed, found, some)
-    verdicts = {key: _verdict(key, line, found) for key, line in lines}
+    some = tuple(
+        _marked(one, mark, row["rest"].get(str(at)))
+        for at, (one, mark) in enumerate(zip(wishes, row["marks"], strict=True))
+    )
+    situation = Situation(row["at"], zones.named(row["time_zone"]), freed, places, some)
+    lines = zip(row["entry_ids"], row["marks"], row["ranks"], row["places"], strict=True)
+    verdicts = {
+        key: Verdict(key, _outcome(mark, rank), rank or None, places[number - 1] if number else None, _named(mark))
+        for key, mark, rank, number in lines
+    }
     return Decision(row["id"], row["cascade_id"], situation, verdicts)
 
 
-_STATUS: Final = {status.value[0]: status for status in waitlist.WAITING}
-
-
-def _candidate(key: int, line: Sequence[Any], wishes: Any) -> Candidate:
-    version, marks, before, busy, *_ = line
-    return Candidate(
-        key, version, _STATUS[marks[0]], wishes["patient_id"], wishes["visit_type_id"], tuple(wishes["provider_ids"]),
-        tuple(Window(*one) for one in wishes["windows"]), wishes["first_date"], wishes["last_date"],
-        wishes["notice_minutes"], wishes["urgency"], wishes["joined_at"], before, "x" not in marks, "h" in marks[1:],
-        "n" in marks, tuple((start, end) for start, end in busy),
+def _marked(one: Candidate, mark: int, rest: Sequence[Any] | None) -> Candidate:
+    _, before, busy = rest or (1, None, ())
+    return replace(
+        one, status=_STATUSES[mark & _STATUS_BITS], had_it=bool(mark & _HAD_IT), newcomer=bool(mark & _NEWCOMER),
+        movable=not mark & _UNMOVABLE, before=before, busy=tuple((first, last) for first, last in busy),
     )  # fmt: skip
-
-
-def _verdict(key: int, line: Sequence[Any], places: Sequence[Place]) -> Verdict:
-    _, _, _, _, outcome, rank, number, names = line
-    place = None if number is None else places[number]
-    return Verdict(key, _OUTCOMES[outcome], rank, place, tuple(Reason[name] for name in names))
 
 
 async def forget(tx: Connection, limit: int) -> int:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from adapters.postgres import decisions, offers, waitlist
-from adapters.postgres.decisions import Decision
+from adapters.postgres.decisions import Decision, KnownWishes
 from adapters.postgres.offers import StoredOffer
 from domain import ids
 from domain.access import Viewer
@@ -131,7 +131,7 @@ async def place(world: World, minutes: int = 30, kinds: Sequence[dict[str, Any]]
 
 
 async def all_decisions(world: World) -> list[Decision]:
-    return await decisions.decisions(world.database.primary, 0, 1_000_000)
+    return await decisions.decisions(world.database.primary, KnownWishes(), 0, 1_000_000)
 
 
 async def unexplained(world: World) -> list[int]:
