@@ -152,6 +152,8 @@ class Waiting:
             return await self._of_entry(viewer, request, entry_id, write)  # type: ignore[no-any-return]
         except BadInput as fault:
             return records.invalid(fault)
+        except RolledBack as rolled_back:
+            return rolled_back.outcome  # type: ignore[no-any-return]
 
     async def leave(self, viewer: Viewer, entry_id: str, idempotency_key: str) -> LeaveOutcome:
         """Waits no more. A live offer passes on to the next. NotFound also for an entry that is over."""
@@ -271,16 +273,14 @@ async def _place(tx: Connection, clinic_key: int | None, kind_key: int | None) -
 
 
 def _providers(given: Sequence[str], there: set[int]) -> tuple[int, ...]:
-    """Keys of the providers named. RolledBack with NotFound for what is no id; BadInput for one who does not offer it there."""
+    """Keys of the providers named. RolledBack with NotFound for one who does not offer it there, as for one who does not exist."""
     if len(given) > PROVIDERS_MAX:
         raise BadInput("providerIds", f"At most {PROVIDERS_MAX} providers are named.")
     keys = []
     for at, one in enumerate(given):
         key = ids.key(one, ids.PROVIDER)
-        if key is None:
-            raise RolledBack(records.unknown(f"providerIds.{at}", "provider"))
-        if key not in there:
-            raise BadInput(f"providerIds.{at}", "This provider does not offer that kind of visit there.")
+        if key is None or key not in there:
+            raise RolledBack(records.unknown(f"providerIds.{at}", "provider of that kind of visit"))
         keys.append(key)
     return tuple(sorted(set(keys)))
 

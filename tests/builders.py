@@ -231,3 +231,28 @@ async def rows(reader: Reader, statement: str, *arguments: Any) -> list[dict[str
 async def _key(reader: Reader, statement: str, *arguments: Any) -> int:
     found: int = await reader.fetchval(statement, *arguments)
     return found
+
+
+async def offered(reader: Reader, place: World) -> tuple[int, int]:
+    """The patient's entry on the clinic's waitlist, and an offer of it that ran out."""
+    days = [date(2027, 1, 1), date(2030, 1, 1)]
+    entry: int = await reader.fetchval(
+        """WITH joined AS (
+            INSERT INTO waitlist_entries (patient_id, clinic_id, visit_type_id, first_date, last_date, notice_minutes, joined_at)
+            VALUES ($1, $2, $3, $4, $5, 60, app_now()) RETURNING *
+        ), wished AS (
+            INSERT INTO waitlist_wishes SELECT id, version, joined_at, provider_ids, windows, first_date, last_date,
+                notice_minutes, urgency FROM joined
+        ) SELECT id FROM joined""",
+        place.patient, place.clinic, place.visit_type, *days,
+    )  # fmt: skip
+    offer: int = await reader.fetchval(
+        """WITH taken AS (
+            INSERT INTO allocations (resource_id, starts_at, ends_at, state)
+            VALUES ($1, app_now() + interval '9 days', app_now() + interval '9 days 30 minutes', 'released') RETURNING *
+        ) INSERT INTO waitlist_offers (entry_id, patient_id, allocation_id, cascade_id, provider_id, clinic_id, visit_type_id,
+            starts_at, ends_at, made_at, expires_at, status)
+        SELECT $2, $3, id, 0, $1, $4, $5, starts_at, ends_at, app_now(), app_now(), 'expired' FROM taken RETURNING id""",
+        place.provider, entry, place.patient, place.clinic, place.visit_type,
+    )  # fmt: skip
+    return entry, offer

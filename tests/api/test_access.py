@@ -19,8 +19,9 @@ from graphql import (
 
 from domain import ids
 from schema.root import schema
+from tests import builders
 from tests.api.client import Answer, Client
-from tests.api.town import Place, Town
+from tests.api.town import Place, Town, today
 
 UNKNOWN = 987_654_321
 _numbers = count(1)
@@ -96,10 +97,14 @@ SLOTS = _provider(
     "slots(clinicId: $c, visitTypeId: $v, from: $a, to: $b) { id }", c="ID!", v="ID!", a="Date!", b="Date!"
 )
 NEXT = _provider("nextSlot(clinicId: $c, visitTypeId: $v) { id }", c="ID!", v="ID!")
-VERSIONS = {"provider": 1, "schedule": 1}  # The present ones: a stale version would be told first.
+VERSIONS = {"provider": 1, "schedule": 1, "entry": 1}  # The present ones: a stale version would be told first.
 HOURS = [{"weekday": "MONDAY", "opens": "09:00", "closes": "17:00"}]
 ADDRESS = {"lines": ["1 Elm Street"], "city": "Elmton", "country": "US"}
+ENTRIES: dict[int, str] = {}
+OFFERS: dict[int, str] = {}
 PRIVATE_NODES = (
+    lambda p: ENTRIES[p.clinic],
+    lambda p: OFFERS[p.clinic],
     lambda p: p.patient_id,
     lambda p: p.appointment_id,
     lambda p: p.exception_id,
@@ -169,6 +174,18 @@ ADD_EXCEPTION = _mutation(
 REMOVE_EXCEPTION = _mutation(
     "removeScheduleException", "RemoveScheduleExceptionInput", lambda p: {"id": p.exception_id}
 )
+JOIN = _mutation(
+    "joinWaitlist", "JoinWaitlistInput",
+    lambda p: {"clinicId": p.clinic_id, "visitTypeId": p.visit_type_id, "providerIds": [p.provider_id],
+        "appointmentId": p.appointment_id, "patientId": p.patient_id, "from": str(today()), "to": str(today())},
+)  # fmt: skip
+WISH = _mutation(
+    "updateWaitlistEntry", "UpdateWaitlistEntryInput",
+    lambda p: {"entryId": ENTRIES[p.clinic], "version": VERSIONS["entry"], "providerIds": [p.provider_id]},
+)  # fmt: skip
+LEAVE = _mutation("leaveWaitlist", "LeaveWaitlistInput", lambda p: {"entryId": ENTRIES[p.clinic]})
+ACCEPT = _mutation("acceptOffer", "AcceptOfferInput", lambda p: {"offerId": OFFERS[p.clinic]})
+DECLINE = _mutation("declineOffer", "DeclineOfferInput", lambda p: {"offerId": OFFERS[p.clinic]})
 HOLDS: dict[int, str] = {}
 
 
@@ -190,6 +207,14 @@ def _slot(place: Place) -> str:
 
 def _held(place: Place) -> str:
     return HOLDS[place.clinic]
+
+
+def _waits(place: Place) -> str:
+    return ENTRIES[place.clinic]
+
+
+def _offered(place: Place) -> str:
+    return OFFERS[place.clinic]
 
 
 CASES: dict[str, Case] = {
@@ -232,6 +257,10 @@ CASES: dict[str, Case] = {
     ),
     "Query.clinicDay clinicId": Case(
         'query Q($c: ID!) { clinicDay(clinicId: $c, date: "2027-01-04") { date } }', lambda p: {"c": p.clinic_id},
+        ids.CLINIC, FORBIDDEN, DESK, (CLINIC,), (PROVIDER, PATIENT),
+    ),
+    "Query.waitlist clinicId": Case(
+        "query Q($c: ID!) { waitlist(clinicId: $c) { edges { node { id } } } }", lambda p: {"c": p.clinic_id},
         ids.CLINIC, FORBIDDEN, DESK, (CLINIC,), (PROVIDER, PATIENT),
     ),
     "Provider.visitTypes clinicId": Case(
@@ -292,6 +321,22 @@ CASES: dict[str, Case] = {
     "Mutation.removeScheduleException input.id": Case(
         *REMOVE_EXCEPTION, ids.EXCEPTION, NOT_FOUND, DESK, (EXCEPTION,), (CLINIC, PATIENT), ("staff",)
     ),
+    "Mutation.joinWaitlist input.clinicId": Case(*JOIN, ids.CLINIC, NOT_FOUND, ANY, (CLINIC,), (PROVIDER, PATIENT)),
+    "Mutation.joinWaitlist input.visitTypeId": Case(*JOIN, ids.VISIT_TYPE, NOT_FOUND, ANY, (), (PROVIDER, PATIENT)),
+    "Mutation.joinWaitlist input.providerIds[]": Case(*JOIN, ids.PROVIDER, NOT_FOUND, ANY, (PROVIDER,), (CLINIC, PATIENT)),
+    "Mutation.joinWaitlist input.appointmentId": Case(
+        *JOIN, ids.APPOINTMENT, NOT_FOUND, ANY, (APPOINTMENT,), (CLINIC, PATIENT)
+    ),
+    "Mutation.joinWaitlist input.patientId": Case(*JOIN, ids.PATIENT, NOT_FOUND, ANY, (PATIENT,), (CLINIC, APPOINTMENT)),
+    "Mutation.acceptOffer input.offerId": Case(*ACCEPT, ids.OFFER, NOT_FOUND, ANY, (_offered,), (CLINIC, APPOINTMENT)),
+    "Mutation.declineOffer input.offerId": Case(*DECLINE, ids.OFFER, NOT_FOUND, ANY, (_offered,), (CLINIC, APPOINTMENT)),
+    "Mutation.updateWaitlistEntry input.entryId": Case(*WISH, ids.WAITLIST_ENTRY, NOT_FOUND, ANY, (_waits,), (CLINIC, PATIENT)),
+    "Mutation.updateWaitlistEntry input.providerIds[]": Case(
+        *WISH, ids.PROVIDER, NOT_FOUND, ANY, (PROVIDER,), (CLINIC, PATIENT)
+    ),
+    "Mutation.leaveWaitlist input.entryId": Case(
+        *LEAVE, ids.WAITLIST_ENTRY, NOT_FOUND, ANY, (_waits,), (CLINIC, PATIENT), ("patient",)
+    ),
 }  # fmt: skip
 
 
@@ -302,12 +347,14 @@ def test_every_field_that_takes_an_id_is_tried() -> None:
 
 @pytest.fixture(scope="module")
 async def holding(client: Client, town: Town) -> None:
-    """Each patient holds a time, so that there are holds of others."""
+    """Each patient holds a time and waits, after an offer that ran out: so there are holds, entries and offers of others."""
     for place in (town.east, town.west):
         document = "mutation M($input: HoldSlotInput!) { holdSlot(input: $input) { ... on SlotHeld { hold { id } } } }"
         variables = {"input": {"slotId": place.slot_id(8), "idempotencyKey": "holding"}}
         found = await client.ask(document, variables, client.patient(place.patient))
         HOLDS[place.clinic] = found.data["holdSlot"]["hold"]["id"]
+        entry, offer = await builders.offered(town.pool, place.world)
+        ENTRIES[place.clinic], OFFERS[place.clinic] = ids.node(ids.WAITLIST_ENTRY, entry), ids.node(ids.OFFER, offer)
 
 
 @pytest.mark.parametrize("where", CASES)
@@ -321,6 +368,8 @@ async def test_no_wrong_id_tells_anything_or_changes_anything(
         assert _refused(answer) == private, f"{viewer} with the right ids: {answer.body}"
     versions = "SELECT p.version AS provider, s.version AS schedule FROM providers AS p JOIN schedules AS s ON s.provider_id = p.id"
     VERSIONS.update(dict(await town.pool.fetchrow(f"{versions} WHERE p.id = $1", town.east.provider)))
+    of_entry = "SELECT version FROM waitlist_entries WHERE id = $1"
+    VERSIONS["entry"] = await town.pool.fetchval(of_entry, ids.key(ENTRIES[town.east.clinic], ids.WAITLIST_ENTRY))
     before = await town.counts()
     for viewer in EVERYONE:
         if viewer in case.as_roles:
@@ -371,8 +420,8 @@ def _refused(answer: Answer) -> bool:
 
 
 def _public_to(viewer: str, where: str) -> bool:
-    """Slots are public: a patient may hold and book at any clinic."""
-    return viewer == "patient" and where.endswith(".slotId")
+    """Slots and waitlists are public: a patient may hold, book and wait at any clinic."""
+    return viewer == "patient" and where.endswith((".slotId", "joinWaitlist input.clinicId"))
 
 
 def _malformed() -> list[str]:

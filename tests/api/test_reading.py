@@ -152,10 +152,12 @@ async def test_every_type_is_found_by_its_id(client: Client, town: Town) -> None
     hold = "mutation M($input: HoldSlotInput!) { holdSlot(input: $input) { ... on SlotHeld { hold { id } } } }"
     held = await client.ask(hold, {"input": {"slotId": east.slot_id(2), "idempotencyKey": "node"}}, patient)
     made = held.data["holdSlot"]["hold"]
+    entry, offer = await builders.offered(town.pool, east.world)
     expected = {
         "Clinic": (east.clinic_id, None), "Provider": (east.provider_id, None), "VisitType": (east.visit_type_id, None),
         "Slot": (east.slot_id(), None), "Patient": (east.patient_id, patient), "Appointment": (east.appointment_id, patient),
-        "Hold": (made["id"], patient), "ScheduleException": (east.exception_id, staff),
+        "Hold": (made["id"], patient), "WaitlistEntry": (ids.node(ids.WAITLIST_ENTRY, entry), patient),
+        "WaitlistOffer": (ids.node(ids.OFFER, offer), patient), "ScheduleException": (east.exception_id, staff),
     }  # fmt: skip
     nodes = {one.name for one in schema._schema.get_implementations(schema._schema.type_map["Node"]).objects}
     assert nodes == set(expected)
