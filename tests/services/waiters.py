@@ -1,8 +1,11 @@
 """A clinic with people who wait, for the tests of the waitlist."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+import asyncpg
 
 from adapters.postgres import decisions, offers, waitlist
 from adapters.postgres.decisions import Decision, KnownWishes
@@ -13,7 +16,10 @@ from domain.appointments import Appointment
 from domain.outcomes import AppointmentBooked, AppointmentCancelled, OfferAccepted, WaitlistJoined
 from domain.ranking import recomputes
 from domain.waitlist import Entry, Receipt
-from services.waiting import Joining
+from services.booking import Booking
+from services.changing import Changing
+from services.sweeping import Sweeping
+from services.waiting import Joining, Waiting
 from tests.world import MONDAY, World, new_key, patient_id, slot_id, staff
 
 SOON = MONDAY + timedelta(days=2)  # Wednesday, 09:00 in New York
@@ -141,3 +147,10 @@ async def unexplained(world: World) -> list[int]:
 
 def at(**later: float) -> datetime:
     return (SOON + timedelta(**later)).astimezone(UTC)
+
+
+def hasty(connections: asyncpg.Pool, seconds: float) -> World:
+    """A process whose offers last so many seconds at most (OFFER_SECONDS_MAX)."""
+    world = World.on(connections)
+    desk = replace(world.desk, offer_max=timedelta(seconds=seconds))
+    return World(world.database, desk, Booking(desk), Changing(desk), Waiting(desk), Sweeping(desk))
