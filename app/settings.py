@@ -100,6 +100,9 @@ class Settings(BaseSettings):
         default="on",
         description="Redis lock before a booking: where contended, always or never; all book right",
     )
+    offer_seconds_max: int = Field(
+        default=14_400, ge=1, le=14_400, description="seconds that an offer of the waitlist lasts at most"
+    )
     request_seconds: float = Field(
         default=10, gt=0, le=300, description="an operation over HTTP is given up after this"
     )

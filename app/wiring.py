@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -138,7 +139,8 @@ def _built(
     open_times = OpenTimes(known, newer, process if kept else None)
     snapshots = Snapshots(database, OpenTimes(known, exact), Kept(process, open_times, standing) if kept else None)
     hub = Hub(Reading(database, open_times, standing=standing), snapshots, process)
-    desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process)
+    longest = timedelta(seconds=settings.offer_seconds_max)
+    desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest)
     return Product(
         settings=settings,
         database=database,
