@@ -200,7 +200,7 @@ async def test_a_released_time_is_free_and_cannot_come_back_over_another(world: 
     await time(world, provider, NOON, NOON + timedelta(hours=1))
     with pytest.raises(asyncpg.ExclusionViolationError):
         await world.run("UPDATE allocations SET state = 'blocked' WHERE resource_id = $1", provider)
-    claim = [[provider], [0], [NOON], [NOON + timedelta(minutes=5)], [NOON], [None]]
+    claim = [[provider], [0], [NOON], [NOON + timedelta(minutes=5)], [NOON], [None], [False]]
     assert await world.fetch(CLAIM, *claim) == []  # the form the application writes: refused without an error
 
 
