@@ -49,6 +49,8 @@ async def accept(desk: Desk, wanted: Wanted) -> Any:
         if seen is None:
             return NotFound()
         moved = await _to_be_moved(database.primary, seen)
+        if moved is not None and wanted.viewer.is_staff and not wanted.viewer.works_at(moved.clinic_key):
+            return NotFound()  # It would move an appointment of another clinic.
         keys = [
             locks.patient(seen.offer.patient_key),
             locks.waitlist(seen.offer.clinic_key),

@@ -10,6 +10,7 @@ from domain.outcomes import (
     AppointmentCancelled,
     AppointmentRescheduled,
     AppointmentStatusSet,
+    NotFound,
     OfferAccepted,
     OfferDeclined,
     OfferGone,
@@ -19,6 +20,7 @@ from domain.outcomes import (
 )
 from domain.ranking import Reason
 from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus
+from tests import sizes
 from tests.services.waiters import SOON, at, place, unexplained
 from tests.world import World, faults, new_key, patient_id
 
@@ -230,6 +232,27 @@ async def test_move_me_earlier_moves_and_offers_the_old_time(world: World) -> No
     assert await unexplained(world) == []
 
 
+async def test_move_me_earlier_from_another_clinic(world: World) -> None:
+    here, there = await place(world), await place(world)
+    await world.run("INSERT INTO provider_visit_types VALUES ($1, $2)", there.provider, here.kind)
+    who = await world.patient(here.clinic)
+    late = await there.booked(who, here.kind, hours=5)
+    await here.join(who, appointment_id=late.id)
+    (next_there,) = await there.wait()
+    await here.cancel(await here.booked())
+    offer = await here.only()
+    assert isinstance(await here.accept(offer, here.clerk), NotFound)
+    done = await here.accept(offer)
+    assert isinstance(done, OfferAccepted)
+    assert (done.appointment.id, done.appointment.clinic_key) == (late.id, here.clinic)
+    assert (await there.only()).offer.entry_key == next_there.key
+    told = await world.fetch(
+        "SELECT payload FROM outbox WHERE appointment_id = $1 AND appointment_version = 2", late.key
+    )
+    assert told[0]["payload"] == {"fromClinic": ids.node(ids.CLINIC, there.clinic)}
+    assert await faults(world) == []
+
+
 async def test_moving_offers_the_old_time(world: World) -> None:
     here = await place(world)
     (entry,) = await here.wait()
@@ -392,9 +415,8 @@ async def test_crossing_cancels_and_acceptances_do_not_deadlock(world: World) ->
     for one, other in ((here, there), (there, here)):
         await world.run("INSERT INTO provider_clinics VALUES ($1, $2)", one.provider, other.clinic)
         await world.run("INSERT INTO provider_visit_types VALUES ($1, $2)", one.provider, other.kind)
-    for trial in range(6):
-        start = {"hours": trial / 2}
-        made = [await one.booked(**start) for one in (here, there)]
+    for _ in range(sizes.SWAP_ROUNDS):
+        made = [await one.booked() for one in (here, there)]
         late = []
         for one in (here, there):
             who = await world.patient(one.clinic)
