@@ -30,3 +30,4 @@ ABRUPT_CLOSES: Final = _size(2, 10)  # hundreds
 CANCELLATIONS_TIMED: Final = _size(20, 200)
 ALLOCATION_EXAMPLES: Final = _size(100, 3000)
 CANCELLATIONS: Final = _size(40, 10_000)
+CROSSINGS: Final = _size(6, 60)

@@ -415,7 +415,7 @@ async def test_crossing_cancels_and_acceptances_do_not_deadlock(world: World) ->
     for one, other in ((here, there), (there, here)):
         await world.run("INSERT INTO provider_clinics VALUES ($1, $2)", one.provider, other.clinic)
         await world.run("INSERT INTO provider_visit_types VALUES ($1, $2)", one.provider, other.kind)
-    for _ in range(sizes.SWAP_ROUNDS):
+    for _ in range(sizes.CROSSINGS):
         made = [await one.booked() for one in (here, there)]
         late = []
         for one in (here, there):
