@@ -64,6 +64,20 @@ def cpu_time(processes: Processes) -> CpuTime:
     return CpuTime(*(_tree_seconds(pid, stats) for pid in (processes.server, processes.postgres, processes.redis)))
 
 
+def process_seconds(pid: int) -> float:
+    """Of the process alone with all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+
+def busy_seconds() -> float:
+    """Of all cores together since the machine started: what anybody has used."""
+    user, nice, system, _idle, _waiting, *others = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    )
+    return (user + nice + system + sum(others[:3])) / TICKS_A_SECOND
+
+
 def resident_mb(pid: int) -> float:
     """Of the process alone, as the kernel counts it (RssAnon and mapped files)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
