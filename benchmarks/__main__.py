@@ -1,4 +1,4 @@
-"""`python -m benchmarks [day page book burst memory]`: the product beside a stock app, in one run."""
+"""`python -m benchmarks [day page book burst memory live]`: the product beside a stock app, in one run."""
 
 import asyncio
 import os
@@ -16,22 +16,25 @@ from rich.console import Console
 
 from app.embedded import Addresses, servers
 from app.settings import Settings
-from benchmarks import report
+from benchmarks import live_report, report
 from benchmarks.contests import CONTESTS, QUICK, Match, Results, Sizes
 from benchmarks.cpu import postmaster, redis_process
 from benchmarks.footprint import measure_memory
+from benchmarks.live import LIVE_QUICK, LiveSizes, measure_live
 from benchmarks.load import Client
 from benchmarks.population import Population, tomorrow
 from benchmarks.rivals import Product, Reference, Rival, new_database
 
 RESULTS = Path(__file__).parent / "results.md"
 SIDES: dict[str, type[Rival]] = {"reference": Reference, "product": Product}
-MEMORY = "memory"
+MEMORY, LIVE = "memory", "live"
 
 console = Console(width=None if sys.stdout.isatty() else 200)
 
 
-async def measure(names: Sequence[str], sides: Sequence[str], sizes: Sizes, say: Callable[[str], None]) -> Results:
+async def measure(
+    names: Sequence[str], sides: Sequence[str], sizes: Sizes, live: LiveSizes, say: Callable[[str], None]
+) -> Results:
     results = Results()
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
         folder = Path(name)
@@ -42,6 +45,9 @@ async def measure(names: Sequence[str], sides: Sequence[str], sizes: Sizes, say:
             if MEMORY in names and "product" in sides:
                 say("memory with the demo's clinics")
                 results.memory_mb = await measure_memory(addresses.database_url, addresses.redis_url or "", folder)
+            if LIVE in names:
+                say("the live calendar")
+                results.live = await measure_live(addresses.database_url, addresses.redis_url or "", folder, live, say)
     return results
 
 
@@ -79,14 +85,16 @@ async def prepare(rival: Rival, database_url: str) -> None:
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="day, page, book, burst, memory; default: all")] = None,
-    quick: Annotated[bool, typer.Option(help="one small round of each but memory, at most a minute")] = False,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="day, page, book, burst, memory, live; default: all")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="one small round of each but memory and live, at most a minute")] = False,
     side: Annotated[list[str] | None, typer.Option(help="reference or product alone")] = None,
     output: Annotated[Path | None, typer.Option(help="write the page here")] = None,
 ) -> None:
-    wanted = names or ([*CONTESTS] if quick else [*CONTESTS, MEMORY])
+    wanted = names or ([*CONTESTS] if quick else [*CONTESTS, MEMORY, LIVE])
     sides = side or list(SIDES)
-    if unknown := (set(wanted) - {*CONTESTS, MEMORY}) | (set(sides) - set(SIDES)):
+    if unknown := (set(wanted) - {*CONTESTS, MEMORY, LIVE}) | (set(sides) - set(SIDES)):
         raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a burst needs a socket for each attempt
@@ -97,10 +105,17 @@ def main(
         loads.append(os.getloadavg()[0])
         console.print(f"[dim]{time.monotonic() - began:5.0f} s  {what}[/dim]", highlight=False)
 
-    results = asyncio.run(measure(wanted, sides, QUICK if quick else Sizes(), say))
+    results = asyncio.run(
+        measure(wanted, sides, QUICK if quick else Sizes(), LIVE_QUICK if quick else LiveSizes(), say)
+    )
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     about = report.facts(command, loads, time.monotonic() - began)
-    console.print(report.table(results))
+    if results.measures:
+        console.print(report.table(results))
+    if results.live is not None:
+        console.print(live_report.table(results.live))
+        for note in results.live.notes:
+            console.print(note, highlight=False)
     for line in (report.memory(results), *about):
         if line:
             console.print(line, highlight=False)

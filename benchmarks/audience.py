@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OPENING_AT_ONCE = 20
-OPEN_SECONDS = 60.0
+OPEN_SECONDS = 90.0
 SNAPSHOT, CHANGE = b'"AvailabilitySnapshot"', b'"AvailabilityDelta"'
 FATAL = b'"type":"error"', b'"type":"complete"', b'"errors":', b'"type": "error"', b'"type": "complete"', b'"errors": '
 HEAD = (

@@ -11,6 +11,7 @@ from typing import Any
 import redis.asyncio
 
 from benchmarks.cpu import CpuTime, Processes, cpu_time
+from benchmarks.live import LiveResults
 from benchmarks.load import Client, Load
 from benchmarks.population import Population
 from benchmarks.rivals import Bookable, Rival, instant, number
@@ -53,6 +54,7 @@ class Results:
 
     measures: dict[tuple[str, str], list[Measure]] = field(default_factory=dict)
     memory_mb: float | None = None
+    live: LiveResults | None = None
 
     def add(self, contest: str, rival: Rival, measure: Measure) -> None:
         self.measures.setdefault((contest, rival.name), []).append(measure)

@@ -29,6 +29,7 @@ WITHIN_SECONDS = 8.0
 PACE_SECONDS = 0.1
 SETTLE_SECONDS = 0.7
 VISIT_TYPES = 3
+WARM_SEATS = 20
 ONE_SHAPE, NOBODY, FULL = "one shape", "nobody watches", "all in one process"
 ALONE, KAFKA = "one socket, embedded log", "one socket, Kafka"
 
@@ -56,6 +57,7 @@ class LiveSizes:
     shapes: tuple[int, ...] = (50, 500)
     spread_changes: int = 60
     alone: int = 60
+    kafka: bool = True
 
 
 LIVE_QUICK = LiveSizes(sockets=200, changes=20, changes_of_stock=10, spread_changes=20, alone=20)
@@ -138,14 +140,18 @@ class Stock(Reference):
 
 @dataclass(frozen=True)
 class Week:
-    """What a subscriber looks at: `provider` None is all of the clinic's."""
+    """What a subscriber looks at, its beginning at least; `provider` None is all of the clinic's."""
 
     number: int
     visit_type: int
     provider: int | None
+    days: int = 7
 
     def sees(self, slot: "Place") -> bool:
         return slot.week == self.number and self.provider in (None, slot.provider)
+
+
+ONE = Week(0, 1, PROVIDER, days=2)  # more would only make stock Strawberry's snapshots take minutes
 
 
 @dataclass(frozen=True)
@@ -197,7 +203,7 @@ class Stage:
             "clinicId": ids.clinics[CLINIC],
             "visitTypeId": node(VISIT_TYPE, week.visit_type),
             "from": first.isoformat(),
-            "to": (first + timedelta(days=6)).isoformat(),
+            "to": (first + timedelta(days=week.days - 1)).isoformat(),
         }
         return asked if week.provider is None else {**asked, "providerIds": [ids.providers[week.provider]]}
 
@@ -222,9 +228,9 @@ class Stage:
             f"{case}: {len(seats)} sockets at {'stock Strawberry' if rival.name == 'reference' else 'the product'}"
         )
         if weigh:
-            await self._take_seats(rival, seats[:20])
-            await self._changed(changes, seats[:20])
-            await self._changed(changes, seats[:20])
+            await self._take_seats(rival, seats[:WARM_SEATS])
+            await self._changed(changes, seats[:WARM_SEATS])
+            await self._changed(changes, seats[:WARM_SEATS])
             before = resident_mb(pid)
         await self._take_seats(rival, seats)
         for _ in range(2):
@@ -243,7 +249,7 @@ class Stage:
             told_shapes=sum(len({seats[number] for _, number in arrivals}) for arrivals in heard),
             executions=len(made[EXECUTION]), cpu_seconds=cpu, last_ms=list(_latencies(spans, heard, noted[COMMIT])),
             frame_bytes=self._frame_bytes, load=statistics.mean(load), busy=(busy_seconds() - busy) / seconds,
-            socket_kb=(resident_mb(pid) - before) * 1024 / len(seats) if weigh else None,
+            socket_kb=(resident_mb(pid) - before) * 1024 / (len(seats) - WARM_SEATS) if weigh else None,
         )  # fmt: skip
         self.results.told.append(told)
         return told
@@ -302,11 +308,13 @@ async def measure_live(
         stack.callback(audience.close)
         live = await _started(stack, Live(population, database_url, redis_url, folder))
         stage = Stage(live, audience, results, say)
-        another = await _started(stack, Another(live, redis_url), fill=False)
-        stock = await _started(stack, Stock(live, redis_url), fill=False)
+        others = [Another(live, redis_url), Stock(live, redis_url)]
+        another, stock = await asyncio.gather(*(_started(stack, one, fill=False) for one in others))
         await _side_by_side(stage, another, stock, sizes)
         await _spread_out(stage, another, sizes)
         await _alone(stage, ALONE, sizes)
+    if not sizes.kafka:
+        return results
     try:
         await _through_kafka(population, database_url, redis_url, folder, sizes, results, say)
     except NoKafka as missing:
@@ -324,11 +332,10 @@ async def _started(stack: AsyncExitStack, rival: Any, *, fill: bool = True) -> A
 
 
 async def _side_by_side(stage: Stage, another: Another, stock: Stock, sizes: LiveSizes) -> None:
-    """One provider's week, the same for everybody."""
-    week = Week(0, 1, PROVIDER)
+    """One provider's next two days, the same for everybody."""
     places = [place for place in await stage.places(1) if place.provider == PROVIDER]
     changes = Changes(stage.live, places)
-    seats = [week] * sizes.sockets
+    seats = [ONE] * sizes.sockets
     await stage.tell(ONE_SHAPE, another, seats, changes, sizes.changes, weigh=True)
     await stage.tell(ONE_SHAPE, stock, seats, changes, sizes.changes_of_stock, weigh=True)
     await stock.stop()
@@ -348,7 +355,7 @@ async def _spread_out(stage: Stage, another: Another, sizes: LiveSizes) -> None:
 
 async def _alone(stage: Stage, case: str, sizes: LiveSizes) -> None:
     places = [place for place in await stage.places(1) if place.provider == PROVIDER]
-    await stage.tell(case, stage.live, [Week(0, 1, PROVIDER)], Changes(stage.live, places), sizes.alone)
+    await stage.tell(case, stage.live, [ONE], Changes(stage.live, places), sizes.alone)
 
 
 class NoKafka(Exception):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from benchmarks import live_report
 from benchmarks.contests import Measure, Results
 
 BY_CPU = "CPU ms"
@@ -176,7 +177,10 @@ def page(results: Results, about: Sequence[str]) -> str:
     lines += [" | ".join(("", *row.cells(), "")).strip() for row in rows(results)]
     if said := memory(results):
         lines += ["", said]
-    return "\n".join([*lines, "", NOTES.strip(), ""])
+    if results.live is not None:
+        lines += live_report.page(results.live)
+    notes = NOTES.strip() + (live_report.NOTES if results.live is not None else "\n")
+    return "\n".join([*lines, "", notes])
 
 
 NOTES = """
