@@ -102,15 +102,16 @@ class Crowd:
     def open(self, port: int, subscriptions: Sequence[bytes]) -> None:
         """Returns once each has its snapshot. A few at a time, as life goes; those before have theirs."""
         deadline = time.monotonic() + OPEN_SECONDS
-        for number, first in enumerate(subscriptions):
+        there = len(self.listeners)
+        for number, first in enumerate(subscriptions, there):
             listener = Listener(port, number, first)
             self.listeners[listener.socket.fileno()] = listener
             self.poll.register(listener.socket, select.EPOLLIN)
-            if (number + 1) % OPENING_AT_ONCE == 0 or number + 1 == len(subscriptions):
+            if (number + 1) % OPENING_AT_ONCE == 0 or number + 1 == there + len(subscriptions):
                 while self.begun <= number:
                     self.look(deadline)
                     if time.monotonic() > deadline:
-                        raise TimeoutError(f"only {self.begun} of {len(subscriptions)} sockets have a snapshot")
+                        raise TimeoutError(f"only {self.begun} of {there + len(subscriptions)} sockets have a snapshot")
 
     def look(self, until: float) -> None:
         for fileno, _ in self.poll.poll(max(until - time.monotonic(), 0)):
@@ -150,11 +151,11 @@ class Audience:
         )
         self.folder = tempfile.TemporaryDirectory(prefix="benchmarks-")
 
-    def open(self, port: int, subscriptions: Sequence[bytes]) -> None:
-        """Those that were open are closed."""
+    def open(self, port: int, subscriptions: Sequence[bytes], *, more: bool = False) -> None:
+        """Those that were open are closed, unless these are `more`."""
         work = Path(self.folder.name) / "subscriptions"
         work.write_bytes(marshal.dumps(list(subscriptions)))
-        self._ask({"open": port, "subscriptions": str(work)})
+        self._ask({"open": port, "subscriptions": str(work), "more": more})
 
     def hear(self, expected: int, seconds: float) -> Heard:
         answer = self._ask({"hear": expected, "seconds": seconds})
@@ -183,8 +184,9 @@ def main() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         if "open" in job:
-            crowd.close()
-            crowd = Crowd()
+            if not job["more"]:
+                crowd.close()
+                crowd = Crowd()
             crowd.open(job["open"], marshal.loads(Path(job["subscriptions"]).read_bytes()))
             print("{}", flush=True)
         else:

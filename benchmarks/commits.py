@@ -1,4 +1,4 @@
-"""`python -m benchmarks.commits`: `appointments serve` that notes when it commits, and each execution for a frame.
+"""`python -m benchmarks.commits`: `appointments serve` that notes when it commits, and each execution for a change.
 
 Into the file named by BENCHMARK_NOTES, ten microseconds each.
 """
@@ -49,7 +49,8 @@ def main() -> None:
         wake(self)
 
     def written(result: Any) -> bytes:
-        os.write(file, NOTE.pack(EXECUTION, time.monotonic()))
+        if result.data and result.data.get("availability", {}).get("__typename") == "AvailabilityDelta":
+            os.write(file, NOTE.pack(EXECUTION, time.monotonic()))
         return to_json(result)
 
     Relay.wake, subscribing._json = woken, written  # type: ignore[method-assign]

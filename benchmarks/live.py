@@ -29,7 +29,6 @@ WITHIN_SECONDS = 8.0
 PACE_SECONDS = 0.1
 SETTLE_SECONDS = 0.7
 VISIT_TYPES = 3
-WARM_SEATS = 20
 ONE_SHAPE, NOBODY, FULL = "one shape", "nobody watches", "all in one process"
 ALONE, KAFKA = "one socket, embedded log", "one socket, Kafka"
 
@@ -140,7 +139,7 @@ class Stock(Reference):
 
 @dataclass(frozen=True)
 class Week:
-    """What a subscriber looks at, its beginning at least; `provider` None is all of the clinic's."""
+    """What a subscriber looks at: the week, or only its first `days`. `provider` None is all of the clinic's."""
 
     number: int
     visit_type: int
@@ -227,12 +226,14 @@ class Stage:
         self.say(
             f"{case}: {len(seats)} sockets at {'stock Strawberry' if rival.name == 'reference' else 'the product'}"
         )
+        half = len(seats) // 2 if weigh else 0
         if weigh:
-            await self._take_seats(rival, seats[:WARM_SEATS])
-            await self._changed(changes, seats[:WARM_SEATS])
-            await self._changed(changes, seats[:WARM_SEATS])
+            # A server that has just started has room left over: only what comes on top of the first half is weighed.
+            await self._take_seats(rival, seats[:half])
+            await self._changed(changes, seats[:half])
+            await self._changed(changes, seats[:half])
             before = resident_mb(pid)
-        await self._take_seats(rival, seats)
+        await self._take_seats(rival, seats[half:], more=weigh)
         for _ in range(2):
             await self._changed(changes, seats)
         cpu, busy, began = process_seconds(pid), busy_seconds(), time.monotonic()
@@ -249,14 +250,14 @@ class Stage:
             told_shapes=sum(len({seats[number] for _, number in arrivals}) for arrivals in heard),
             executions=len(made[EXECUTION]), cpu_seconds=cpu, last_ms=list(_latencies(spans, heard, noted[COMMIT])),
             frame_bytes=self._frame_bytes, load=statistics.mean(load), busy=(busy_seconds() - busy) / seconds,
-            socket_kb=(resident_mb(pid) - before) * 1024 / (len(seats) - WARM_SEATS) if weigh else None,
+            socket_kb=(resident_mb(pid) - before) * 1024 / (len(seats) - half) if weigh else None,
         )  # fmt: skip
         self.results.told.append(told)
         return told
 
-    async def _take_seats(self, rival: Rival, seats: Sequence[Week]) -> None:
+    async def _take_seats(self, rival: Rival, seats: Sequence[Week], *, more: bool = False) -> None:
         wanted = [subscription(WATCH, {"filter": self.filter(week)}) for week in seats]
-        await asyncio.to_thread(self.audience.open, rival.port, wanted)
+        await asyncio.to_thread(self.audience.open, rival.port, wanted, more=more)
         await asyncio.sleep(SETTLE_SECONDS)
 
     async def _changed(

@@ -26,7 +26,9 @@ NOTES = """
   awaited at every socket whom it concerns. CPU time is that of the process that tells. A second process of the product
   tells what the first one commits, and so does the reference: stock Strawberry's handler fed by the product's own hub,
   with the product's frames, executed for each socket and event. "Nobody watches": what following the log costs anyway.
+  Spread over shapes: other weeks, providers and visit types of one clinic; their heartbeats are in the CPU time too.
   "Changed through the process that tells it": the same process books, relays and tells.
+- A socket's kB: what the process grows by for the second half of them.
 - A commit's moment is noted in the process that commits, an arrival's in the client's process, by one clock.
 """
 
