@@ -67,7 +67,7 @@ class Line:
     @property
     def frame_us(self) -> float | None:
         """Only where frames are what the time goes into."""
-        return self.cpu_seconds / self.frames * 1e6 if self.frames >= self.changes * 100 else None
+        return self.cpu_seconds / self.frames * 1e6 if self.frames >= self.changes * 200 else None
 
     @property
     def socket_kb(self) -> float | None:
