@@ -5,6 +5,7 @@ from enum import Enum
 
 from domain.appointments import Appointment, AppointmentStatus, Hold, Patient, Slot
 from domain.clinics import Clinic, Provider, VisitType
+from domain.recipients import NotificationPreferences
 from domain.schedules import Schedule
 from domain.waitlist import Entry, OfferStatus
 
@@ -168,6 +169,12 @@ class VisitTypeSaved:
 @dataclass(frozen=True, slots=True)
 class ClinicOriginsSet:
     clinic: Clinic
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationPreferencesSet:
+    patient_key: int
+    preferences: NotificationPreferences
 
 
 @dataclass(frozen=True, slots=True)
