@@ -1,6 +1,7 @@
 """Which messages a version of an appointment asks for, when each is due, and whether it may still go (rules 49 to 51)."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -91,6 +92,16 @@ class Planned:
     due_at: datetime
     status: MessageStatus
     why: Why | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message as it stands."""
+
+    version: int
+    present_version: int
+    planned: Planned
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +212,48 @@ def plan(version: Version, recipient: Recipient, failed: frozenset[tuple[Message
             if why is None or why is not blocked:
                 break
     return found
+
+
+def plan_again(version: Version, recipient: Recipient, kept: Sequence[Kept]) -> list[Planned]:
+    """What is to be written down beside what stands there already: nothing for what went, is going or is tried again."""
+    own = [one for one in kept if one.version == version.version]
+    settled = {one.planned.rule for one in own if _settled(one)}
+    failed = frozenset(
+        (one.planned.rule, one.planned.channel) for one in own if one.planned.status is MessageStatus.FAILED
+    )
+    found = [one for one in plan(version, recipient, failed) if one.rule not in settled]
+    named = {(one.rule, one.channel) for one in found}
+    for old in (one.planned for one in own):
+        if old.status is MessageStatus.SCHEDULED and old.rule not in settled and (old.rule, old.channel) not in named:
+            found.append(replace(old, status=MessageStatus.SKIPPED, why=Why.NOT_CHOSEN))
+    return found
+
+
+def _settled(one: Kept) -> bool:
+    status = one.planned.status
+    return status in (MessageStatus.SENDING, MessageStatus.SENT) or (
+        status is MessageStatus.SCHEDULED and one.tries > 0
+    )
+
+
+def timeline(kept: Sequence[Kept], unplanned: Sequence[tuple[Version, Recipient]]) -> list[Reminder]:
+    """What goes or went for an appointment, those due first come first; also what no worker has written down yet."""
+    lines = [(one.version, _as_it_counts(one)) for one in kept]
+    written = {one.version for one in kept}
+    for version, recipient in unplanned:
+        if version.version not in written:
+            lines += [(version.version, one) for one in plan(version, recipient, frozenset())]
+    lines.sort(key=lambda line: (line[1].due_at, line[0]))
+    return [
+        Reminder(one.rule, one.channel, one.due_at, one.status, one.why.value if one.why else None) for _, one in lines
+    ]
+
+
+def _as_it_counts(one: Kept) -> Planned:
+    """A version that is no longer the present one sends nothing, whether or not a worker has seen that."""
+    if one.version < one.present_version and one.planned.status is MessageStatus.SCHEDULED:
+        return replace(one.planned, status=MessageStatus.SKIPPED, why=Why.REPLACED)
+    return one.planned
 
 
 def _void(rule: MessageRule, version: Version, named: datetime, due: datetime) -> Why | None:

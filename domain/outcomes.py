@@ -237,6 +237,8 @@ def patients_in(outcome: object) -> set[int]:
             shown = [entry]
         case OfferDeclined(entry=entry):
             shown = [entry]
+        case NotificationPreferencesSet(patient_key=key):
+            return {key}
         case _:
             shown = []
     return {one.key if isinstance(one, Patient) else one.patient_key for one in shown if one is not None}

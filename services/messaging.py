@@ -15,7 +15,6 @@ import structlog
 from adapters.notifications.carriers import Carrier
 from adapters.postgres import messages, sending
 from adapters.postgres.database import Connection, Database, answering
-from adapters.postgres.messages import Asked, Kept
 from adapters.postgres.sending import Claimed
 from domain.letters import Accepted, AddressRefused, Letter, NotSent, OutcomeUnknown
 from domain.messages import (
@@ -29,7 +28,7 @@ from domain.messages import (
     Why,
     judge,
     pause_seconds,
-    plan,
+    plan_again,
 )
 from domain.recipients import Channel
 from services.stopping import Stopping
@@ -76,6 +75,9 @@ class Messaging:
 
     async def plan(self) -> int:
         """A batch of versions that nobody has thought about yet; how many."""
+        async with answering():
+            if not await messages.is_asked(self._database.primary):
+                return 0
         async with self._database.transaction() as tx:
             asked = await messages.take(tx, PLAN_BATCH)
             if not asked:
@@ -86,13 +88,17 @@ class Messaging:
             todo: list[tuple[Version, Planned]] = []
             for one in asked:
                 todo += [
-                    (one.version, planned) for planned in planned_for(one, kept.get(one.version.appointment_key, []))
+                    (one.version, planned)
+                    for planned in plan_again(one.version, one.recipient, kept.get(one.version.appointment_key, []))
                 ]
             await messages.plan(tx, todo)
         return len(asked)
 
     async def send(self, channel: Channel) -> int:
         """A batch of what is due on a channel: claimed, looked at, sent all at once. How many were looked at."""
+        async with answering():
+            if not await sending.is_due(self._database.primary, channel):
+                return 0
         async with self._database.transaction() as tx:
             claimed = await sending.due(tx, channel, SEND_BATCH)
             judged = [(one, judge(one.due, one.recipient, one.now)) for one in claimed]
@@ -105,7 +111,12 @@ class Messaging:
         for one, what in judged:
             if what.why is not None and what.verdict in ENDED:
                 self._observe(one.due.rule, channel, ENDED[what.verdict].value)
-        await asyncio.gather(*(self._try(one, _linked(one.letter, links)) for one in going))
+        tried = await asyncio.gather(
+            *(self._try(one, _linked(one.letter, links)) for one in going), return_exceptions=True
+        )
+        for fault in tried:
+            if isinstance(fault, BaseException):
+                raise fault
         return len(claimed)
 
     async def behind(self) -> list[Behind]:
@@ -188,27 +199,6 @@ class Messaging:
             "message not sent", message=letter.key_id, channel=letter.channel.value, outcome=outcome, reason=reason
         )
         self._observe(letter.rule, letter.channel, outcome)
-
-
-def planned_for(asked: Asked, kept: Sequence[Kept]) -> list[Planned]:
-    """What is to be written down for a version beside what stands there already."""
-    own = [one for one in kept if one.version == asked.version.version]
-    settled = {
-        one.planned.rule
-        for one in own
-        if one.planned.status in (MessageStatus.SENDING, MessageStatus.SENT)
-        or (one.planned.status is MessageStatus.SCHEDULED and one.tries)
-    }
-    failed = frozenset(
-        (one.planned.rule, one.planned.channel) for one in own if one.planned.status is MessageStatus.FAILED
-    )
-    found = [one for one in plan(asked.version, asked.recipient, failed) if one.rule not in settled]
-    named = {(one.rule, one.channel) for one in found}
-    for one in own:
-        old = one.planned
-        if old.status is MessageStatus.SCHEDULED and old.rule not in settled and (old.rule, old.channel) not in named:
-            found.append(Planned(old.rule, old.channel, old.rule_at, old.due_at, MessageStatus.SKIPPED, Why.NOT_CHOSEN))
-    return found
 
 
 def _linked(letter: Letter, links: Mapping[str, str]) -> Letter:

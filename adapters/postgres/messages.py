@@ -8,7 +8,7 @@ from typing import Any, Final
 from adapters.postgres.database import Connection, Reader
 from domain import zones
 from domain.appointments import AppointmentChange, AppointmentStatus
-from domain.messages import OF_CHANNEL, MessageRule, MessageStatus, Planned, Version, Why
+from domain.messages import OF_CHANNEL, Kept, MessageRule, MessageStatus, Planned, Version, Why
 from domain.recipients import QUIET, Channel, Recipient
 
 TAKE = """
@@ -25,6 +25,10 @@ JOIN appointments AS a ON a.id = t.appointment_id
 JOIN appointment_events AS e ON e.appointment_id = t.appointment_id AND e.version = t.version
 JOIN clinics AS c ON c.id = a.clinic_id
 JOIN recipients AS r ON r.patient_id = a.patient_id
+"""
+
+IS_ASKED = """
+SELECT EXISTS (SELECT FROM messages_to_plan)
 """
 
 UNPLANNED = """
@@ -79,20 +83,16 @@ class Asked:
     recipient: Recipient
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A message as it stands. `rule_at` and `due_at` in the clinic's zone."""
-
-    version: int
-    present_version: int
-    planned: Planned
-    tries: int
-
-
 async def take(tx: Connection, limit: int) -> list[Asked]:
     """Takes versions to plan off the list: other workers pass them over, and where this transaction fails they are back."""
     rows = await tx.fetch(TAKE, limit)
     return await _asked(tx, rows)
+
+
+async def is_asked(reader: Reader) -> bool:
+    """Whether there is anything to take."""
+    found: bool = await reader.fetchval(IS_ASKED)
+    return found
 
 
 async def unplanned(reader: Reader, appointment_keys: Sequence[int]) -> list[Asked]:

@@ -35,6 +35,11 @@ WHERE m.channel = $1 AND m.status IN ('scheduled', 'sending') AND m.next_at <= (
 ORDER BY m.next_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED
 """
 
+IS_DUE = """
+SELECT EXISTS (SELECT FROM messages
+    WHERE channel = $1 AND status IN ('scheduled', 'sending') AND next_at <= (SELECT app_now()))
+"""
+
 BEGIN_TRIES = """
 UPDATE messages AS m SET status = 'sending', tries = m.tries + 1, unknown = g.unknown, why = NULL,
     tried_at = CASE WHEN g.unknown THEN m.tried_at ELSE $3 END, next_at = (SELECT app_now()) + $4::interval
@@ -131,6 +136,11 @@ class Noted:
 async def due(tx: Connection, channel: Channel, limit: int) -> list[Claimed]:
     """The longest due first; those that another worker looks at are passed over. Also what somebody died over."""
     return [_claimed(row) for row in await tx.fetch(DUE, channel.value, limit)]
+
+
+async def is_due(reader: Reader, channel: Channel) -> bool:
+    found: bool = await reader.fetchval(IS_DUE, channel.value)
+    return found
 
 
 async def begin_tries(tx: Connection, some: Sequence[tuple[int, bool]], at: datetime, lease: timedelta) -> None:
