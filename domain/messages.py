@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -102,6 +102,7 @@ class Kept:
     present_version: int
     planned: Planned
     tries: int
+    zone: ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +157,19 @@ def rules(change: AppointmentChange, status: AppointmentStatus) -> tuple[Message
 
 
 def rule_at(rule: MessageRule, version: Version) -> datetime:
-    """The moment that the rule names, quiet hours aside, in the clinic's zone."""
+    """The moment that the rule names, quiet hours aside, in UTC: between two times of one zone Python counts by its wall clock."""
     if rule is MessageRule.DAY_BEFORE:
         wall = version.starts_at.astimezone(version.zone)
         minute = zones.instant(version.zone, wall.date() - timedelta(days=1), wall.hour * 60 + wall.minute)
-        return zones.at(minute, version.zone)
+        return datetime.fromtimestamp(minute * 60, UTC)
     if rule is MessageRule.TWO_HOURS_BEFORE:
-        return (version.starts_at - timedelta(hours=2)).astimezone(version.zone)
-    return version.at.astimezone(version.zone)
+        return version.starts_at.astimezone(UTC) - timedelta(hours=2)
+    return version.at.astimezone(UTC)
 
 
 def until(rule: MessageRule, named: datetime, starts_at: datetime) -> datetime:
-    """After this the message is of no use. `named` is the moment that the rule names."""
+    """After this the message is of no use, in UTC. `named` is the moment that the rule names."""
+    named, starts_at = named.astimezone(UTC), starts_at.astimezone(UTC)
     if rule is MessageRule.DAY_BEFORE:
         return min(named + LATE_DAY_BEFORE, starts_at)
     if rule is MessageRule.TWO_HOURS_BEFORE:
@@ -181,8 +183,8 @@ def due_at(rule: MessageRule, channel: Channel, named: datetime, recipient: Reci
     if around is None:
         return named, None
     if rule.reminds:
-        return recipient.before_quiet(named).astimezone(named.tzinfo), Why.BEFORE_QUIET
-    return around[1].astimezone(named.tzinfo), Why.AFTER_QUIET
+        return recipient.before_quiet(named), Why.BEFORE_QUIET
+    return around[1], Why.AFTER_QUIET
 
 
 def cannot(channel: Channel, recipient: Recipient) -> Why | None:
@@ -238,14 +240,15 @@ def _settled(one: Kept) -> bool:
 
 def timeline(kept: Sequence[Kept], unplanned: Sequence[tuple[Version, Recipient]]) -> list[Reminder]:
     """What goes or went for an appointment, those due first come first; also what no worker has written down yet."""
-    lines = [(one.version, _as_it_counts(one)) for one in kept]
+    lines = [(one.version, _as_it_counts(one), one.zone) for one in kept]
     written = {one.version for one in kept}
     for version, recipient in unplanned:
         if version.version not in written:
-            lines += [(version.version, one) for one in plan(version, recipient, frozenset())]
+            lines += [(version.version, one, version.zone) for one in plan(version, recipient, frozenset())]
     lines.sort(key=lambda line: (line[1].due_at, line[0]))
     return [
-        Reminder(one.rule, one.channel, one.due_at, one.status, one.why.value if one.why else None) for _, one in lines
+        Reminder(one.rule, one.channel, one.due_at.astimezone(zone), one.status, one.why.value if one.why else None)
+        for _, one, zone in lines
     ]
 
 
@@ -259,7 +262,7 @@ def _as_it_counts(one: Kept) -> Planned:
 def _void(rule: MessageRule, version: Version, named: datetime, due: datetime) -> Why | None:
     if version.version < version.present_version:
         return Why.REPLACED
-    if version.at >= version.starts_at:
+    if version.at.astimezone(UTC) >= version.starts_at:
         return Why.OVER
     if due < (version.since or version.at):
         return Why.PAST

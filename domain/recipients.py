@@ -1,7 +1,7 @@
 """Where and when a patient may be reached: addresses, channels in their order, quiet hours in the patient's zone (rule 49)."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -80,15 +80,16 @@ class Recipient:
         return self.phone or None
 
     def quiet_around(self, at: datetime) -> tuple[datetime, datetime] | None:
-        """Beginning and end of the quiet hours that `at` lies in, or None."""
+        """Beginning and end of the quiet hours that `at` lies in, in UTC, or None."""
         if self.quiet is None:
             return None
         begins, ends = self.quiet
+        at = at.astimezone(UTC)
         today = at.astimezone(self.zone).date()
         for day in (today - timedelta(days=1), today):
-            first = zones.at(zones.instant(self.zone, day, begins), self.zone)
+            first = _instant(self.zone, day, begins)
             last_day = day if begins < ends else day + timedelta(days=1)
-            last = zones.at(zones.instant(self.zone, last_day, ends), self.zone)
+            last = _instant(self.zone, last_day, ends)
             if first <= at < last:
                 return first, last
         return None
@@ -104,3 +105,7 @@ class Recipient:
                 return earlier[1]
             around = earlier
         return at
+
+
+def _instant(zone: ZoneInfo, day: date, minute: int) -> datetime:
+    return datetime.fromtimestamp(zones.instant(zone, day, minute) * 60, UTC)

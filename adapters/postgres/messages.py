@@ -109,12 +109,12 @@ async def of_appointments(reader: Reader, keys: Sequence[int]) -> dict[int, list
         planned = Planned(
             MessageRule(row["rule"]),
             Channel(row["channel"]),
-            row["rule_at"].astimezone(zone),
-            row["due_at"].astimezone(zone),
+            row["rule_at"],
+            row["due_at"],
             MessageStatus(row["status"]),
             Why[row["why"]] if row["why"] else None,
         )
-        found[row["appointment_id"]].append(Kept(row["version"], row["present_version"], planned, row["tries"]))
+        found[row["appointment_id"]].append(Kept(row["version"], row["present_version"], planned, row["tries"], zone))
     return found
 
 

@@ -97,7 +97,7 @@ SELECT provider_id FROM messages WHERE provider_id = any($1::text[]) AND id <> $
 NAMED = """
 SELECT id, status, provider_id, delivery FROM messages
 WHERE channel = 'sms' AND (provider_id = $1 OR id = $2 AND provider_id IS NULL AND tries > 0)
-ORDER BY provider_id LIMIT 1 FOR UPDATE
+ORDER BY id = $2 DESC, id DESC LIMIT 1 FOR UPDATE
 """
 
 DELIVERED = """

@@ -57,7 +57,7 @@ CREATE TABLE messages (
     tries integer NOT NULL DEFAULT 0 CHECK (tries >= 0),
     tried_at timestamptz,
     unknown boolean NOT NULL DEFAULT false,
-    provider_id text UNIQUE,
+    provider_id text,
     delivery text,
     sent_at timestamptz,
     UNIQUE (appointment_id, version, rule, channel),
@@ -65,6 +65,8 @@ CREATE TABLE messages (
     CHECK ((status = 'sent') <= (sent_at IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX messages_by_due ON messages (channel, next_at) WHERE status IN ('scheduled', 'sending');
+
+CREATE INDEX messages_by_provider_id ON messages (provider_id) WHERE provider_id IS NOT NULL;
 
 -- Where and how a patient is reached: what they chose, or rule 49.
 CREATE VIEW recipients AS
