@@ -1,5 +1,6 @@
 """Stopping a channel and going on with it: by the link in an e-mail, by an answer to an SMS, by what the provider says."""
 
+import re
 from typing import Final
 
 from adapters.postgres import changes, messages, preferences, sending
@@ -9,7 +10,7 @@ from domain.access import Role, Viewer
 from domain.messages import NOT_DELIVERED, further, stops
 from domain.recipients import Channel
 
-TOKEN_MAX: Final = 64
+TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
 class Stopping:
@@ -18,7 +19,7 @@ class Stopping:
 
     async def linked(self, token: str) -> tuple[Channel, str, bool] | None:
         """Channel, address and whether it is stopped, for the token of a link; None for one that we never gave out."""
-        if len(token) > TOKEN_MAX or not token.isascii():
+        if not TOKEN.fullmatch(token):
             return None
         async with answering():
             return await preferences.linked(self._database.primary, token)

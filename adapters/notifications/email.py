@@ -29,6 +29,8 @@ from domain.messages import MessageRule
 
 TRY_SECONDS: Final = 10.0
 PERMANENT: Final = 500
+# Long lines are whole: folded, a link in a header would be written as an encoded word that no program follows.
+WRITTEN: Final = SMTP.clone(max_line_length=998, cte_type="7bit")
 LEADS: Final = {
     MessageRule.CONFIRMATION: "Your appointment is booked.",
     MessageRule.DAY_BEFORE: "You have an appointment soon.",
@@ -56,7 +58,7 @@ class Paper:
     def write(self, letter: Letter) -> EmailMessage:
         """Whole, and the same for every try."""
         stop_link = f"{self._public_url}/unsubscribe/{letter.stop_token}"
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=WRITTEN)
         message["From"] = self._from
         message["To"] = letter.to
         message["Subject"] = letter.subject
@@ -121,7 +123,7 @@ class Mailer:
             async with asyncio.timeout(TRY_SECONDS):
                 await client.connect()
                 connected = True
-                await client.send_message(message)
+                await client.sendmail(self._paper.address, [letter.to], message.as_bytes())
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise _answer(min((one.code for one in error.recipients), default=0)) from None
         except aiosmtplib.SMTPSenderRefused as error:

@@ -110,6 +110,15 @@ async def test_the_calendar_is_read_back_moved_and_cancelled(box: Mailbox) -> No
     assert "Before it was: Tuesday, March 9 at 2:30 PM" in moved.get_content()
 
 
+async def test_a_long_link_stays_one_and_whole(box: Mailbox) -> None:
+    public = f"https://{'a' * 60}.{'b' * 60}.example/{'c' * 60}"
+    await Mailer(box.url, Paper("mail@clinic.example", public)).send(letter(clinic_name="Clínica 日本"))
+    assert str(box.got[0]["List-Unsubscribe"]) == f"<{public}/unsubscribe/a-token>"
+    text = box.got[0].get_body(("plain",))
+    assert text is not None
+    assert "Clínica 日本" in text.get_content()
+
+
 async def test_reminders_have_no_calendar_and_every_try_the_same_id(box: Mailbox) -> None:
     mailer = Mailer(box.url, PAPER)
     for _ in range(2):
