@@ -139,7 +139,7 @@ async def test_an_sms_its_callbacks_and_its_stop(
     await connections.execute("UPDATE patients SET phone = $2 WHERE id = $1", town.east.patient, PHONE)
     chosen = await prefer(client, town, channels=["SMS", "EMAIL"], quietFrom=None)
     assert chosen["preferences"]["channels"] == ["SMS", "EMAIL"]
-    one = await book(client, town, 6, 615)
+    one = await book(client, town, 6, 630)
 
     async def status(wanted: tuple[str, str, str]) -> None:
         async def there() -> bool:
@@ -149,7 +149,7 @@ async def test_an_sms_its_callbacks_and_its_stop(
 
     await status(("CONFIRMATION", "SMS", "SENT"))
     # What an earlier test stopped went on too, at another time of day.
-    (sms,) = [each for each in provider.messages if "10:15 AM" in each["body"]]
+    (sms,) = [each for each in provider.messages if "10:30 AM" in each["body"]]
     path = sms["callback"].removeprefix(str(client.http.base_url).rstrip("/"))
     for delivery in ("delivered", "queued"):
         fields = {"MessageSid": sms["sid"], "MessageStatus": delivery, "To": PHONE}
