@@ -24,7 +24,7 @@ FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[]) AS t (appointment_id
 JOIN appointments AS a ON a.id = t.appointment_id
 JOIN appointment_events AS e ON e.appointment_id = t.appointment_id AND e.version = t.version
 JOIN clinics AS c ON c.id = a.clinic_id
-JOIN recipients AS r ON r.patient_id = a.patient_id
+CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = a.patient_id LIMIT 1) AS r
 """
 
 IS_ASKED = """

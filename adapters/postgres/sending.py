@@ -12,7 +12,13 @@ from domain.letters import Accepted, Letter
 from domain.messages import Due, MessageRule, MessageStatus, Why
 from domain.recipients import Channel, Recipient
 
+# Claimed first and looked up then: otherwise all that is due would be looked up for each batch.
 DUE = """
+WITH claimed AS MATERIALIZED (
+    SELECT * FROM messages
+    WHERE channel = $1 AND status IN ('scheduled', 'sending') AND next_at <= (SELECT app_now())
+    ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
 SELECT m.id, m.appointment_id, m.version, m.rule, m.channel, m.rule_at, m.starts_at, m.tries, m.tried_at,
     m.unknown OR m.status = 'sending' AS unknown, (SELECT app_now()) AS now,
     a.version AS present_version, a.ends_at, e.at AS written_at, e.starts_at_before,
@@ -24,15 +30,13 @@ SELECT m.id, m.appointment_id, m.version, m.rule, m.channel, m.rule_at, m.starts
         AND x.status IN ('sending', 'sent') AND (x.version = m.version
             OR m.rule IN ('day-before', 'two-hours-before') AND x.starts_at = m.starts_at)) AS said,
     l.token, r.*
-FROM messages AS m
+FROM claimed AS m
 JOIN appointments AS a ON a.id = m.appointment_id
 JOIN appointment_events AS e ON e.appointment_id = m.appointment_id AND e.version = m.version
 JOIN clinics AS c ON c.id = a.clinic_id
 JOIN providers AS p ON p.id = a.provider_id
-JOIN recipients AS r ON r.patient_id = a.patient_id
+CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = a.patient_id LIMIT 1) AS r
 LEFT JOIN stop_links AS l ON l.channel = 'email' AND l.address = lower(r.email)
-WHERE m.channel = $1 AND m.status IN ('scheduled', 'sending') AND m.next_at <= (SELECT app_now())
-ORDER BY m.next_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED
 """
 
 IS_DUE = """
