@@ -24,7 +24,7 @@ from app.refusal import Refused
 from app.settings import Settings, load_settings
 from app.web import State, application
 from app.wiring import Product, product, tune_memory
-from app.workers import sweeper
+from app.workers import messenger, sweeper
 from domain import ids
 from schema import root
 
@@ -129,7 +129,7 @@ async def running(
     """The API on its port while the context is open; yields its URL. On leaving it drains. `stop` is set if it ends by itself."""
     listening = listen(settings)
     async with (
-        product(settings, addresses) as built,
+        product(settings, addresses, _address(listening)) as built,
         _worker(built) if working else nullcontext(),
         built.live(),
     ):
@@ -154,9 +154,8 @@ async def served(
     main_loop = asyncio.create_task(server.main_loop())
     if stop is not None:
         main_loop.add_done_callback(lambda _: stop.set())
-    host, port = listening.getsockname()[:2]
     try:
-        yield f"http://{host}:{port}"
+        yield _address(listening)
     finally:
         state.ready, state.why = False, "draining"
         await state.guests.leave(settings.drain_seconds)
@@ -195,6 +194,11 @@ async def _started(server: uvicorn.Server, listening: socket.socket) -> None:
     await server.startup(sockets=[listening])
 
 
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def listen(settings: Settings) -> socket.socket:
     """The listening socket. Raises Refused where somebody else has the port."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -226,13 +230,18 @@ async def _stopping() -> AsyncIterator[asyncio.Event]:
 
 @asynccontextmanager
 async def _worker(built: Product) -> AsyncIterator[None]:
-    sweeping = asyncio.create_task(sweeper.sweep(built.sweeping))
+    tasks = [
+        asyncio.create_task(sweeper.sweep(built.sweeping)),
+        asyncio.create_task(messenger.message(built.messaging)),
+    ]
     try:
         yield
     finally:
-        sweeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeping
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def _greet(built: Product, url: str) -> None:
@@ -246,6 +255,7 @@ async def _greet(built: Product, url: str) -> None:
         f"  Health, metrics  {url}/readyz  {url}/metrics",
     ]
     if not built.settings.production:
+        lines.append(f"  Messages sent    {url}/dev/messages")
         patient = await examples.first_patient(built.database.primary)
         lines += ["", "  Tokens for development (Authorization: Bearer …), one week:"]
         if patient is not None:

@@ -1,10 +1,12 @@
 """Every setting of the product: one class, read from the environment, each with a default."""
 
+import re
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -33,9 +35,18 @@ def _servers(text: str) -> str:
     return text
 
 
+def _sender(text: str) -> str:
+    address = parseaddr(text)[1]
+    if not text.isprintable() or not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", address):
+        raise ValueError("must be an address, or NAME <ADDRESS>")
+    return text
+
+
 PostgresUrl = Annotated[str, _url_of("postgresql", "postgres")]
 RedisUrl = Annotated[str, _url_of("redis", "rediss", "unix")]
 WebUrl = Annotated[str, _url_of("http", "https")]
+Sender = Annotated[str, AfterValidator(_sender)]
+SmtpUrl = Annotated[str, _url_of("smtp", "smtps")]
 KafkaServers = Annotated[str, AfterValidator(_servers)]
 
 
@@ -85,6 +96,19 @@ class Settings(BaseSettings):
     auth_issuer: str | None = Field(default=None, description="the iss that a token must carry")
     auth_audience: str | None = Field(default=None, description="the aud that a token must carry")
 
+    smtp_url: SmtpUrl | None = Field(
+        default=None, description="where e-mail goes, as smtp://USER:PASSWORD@HOST:PORT; unset: files under DATA_DIR"
+    )
+    mail_from: Sender = Field(
+        default="Appointments <appointments@localhost>", description="who e-mail comes from; keep it: calendars know it"
+    )
+    sms_url: WebUrl | None = Field(
+        default=None, description="an SMS provider that speaks Twilio's REST; unset: files under DATA_DIR"
+    )
+    sms_account: str | None = Field(default=None, description="our account there (SID)")
+    sms_token: SecretStr | None = Field(default=None, description="its token; signs what the provider calls back with")
+    sms_from: str | None = Field(default=None, description="the number SMS come from, or a messaging service (MG…)")
+
     cache: bool = Field(default=True, description="keep calendars in Redis too; answers are the same without")
     cache_from: int = Field(
         default=6,
@@ -126,6 +150,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least important log line shown"
     )
+
+    @model_validator(mode="after")
+    def _sms_is_whole(self) -> Self:
+        if self.sms_url and not (self.sms_account and self.sms_token and self.sms_from):
+            raise ValueError("SMS_URL needs SMS_ACCOUNT, SMS_TOKEN and SMS_FROM beside it")
+        return self
 
     @property
     def production(self) -> bool:
@@ -174,4 +204,4 @@ def load_settings() -> Settings:
 
 def _sentence(problem: ErrorDetails) -> str:
     said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{str(problem['loc'][0]).upper()} {said}"
+    return f"{str(problem['loc'][0]).upper()} {said}" if problem["loc"] else said

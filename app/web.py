@@ -18,7 +18,7 @@ from strawberry.http.websocket_origin import normalize_origin
 
 from adapters.postgres import changes
 from adapters.postgres.database import answering
-from app import calendar_pages, examples, pages
+from app import calendar_pages, dev_messages, examples, hooks, pages
 from app.cors import AllowedOrigins
 from app.graphql import GraphQLEndpoint, Operations
 from app.limits import Limited
@@ -71,9 +71,11 @@ def application(
         *_health(product, state),
         *pages.routes(),
         *calendar_pages.routes(product, ask),
+        *hooks.routes(product),
     ]
     if not product.settings.production:
         routes.append(Route("/dev/examples.json", examples.endpoint(product)))
+        routes.append(Route("/dev/messages", dev_messages.endpoint(product)))
     app = Starlette(routes=routes, lifespan=lifespan)
     # The last that is added is the first that is asked: what is refused is measured, and readable from allowed sites.
     if product.limits is not None:
@@ -170,5 +172,17 @@ class Measured:
 
 
 PATHS = frozenset(
-    ["/", "/graphql", "/schema.graphql", "/livez", "/readyz", "/metrics", "/calendar", "/book", "/embed/v1/widget.js"]
+    [
+        "/",
+        "/graphql",
+        "/schema.graphql",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/calendar",
+        "/book",
+        "/embed/v1/widget.js",
+        "/hooks/sms/status",
+        "/hooks/sms/inbound",
+    ]
 )

@@ -22,8 +22,10 @@ from adapters.redis.rates import SharedRates
 from app.auth import Tokens
 from app.embedded import Addresses
 from app.limits import AddressLimits, Rates
+from app.notifying import Post, own_address, post
 from app.settings import Settings
 from app.streaming import Streaming
+from app.workers.messenger import observe
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
@@ -43,9 +45,12 @@ from services.live.live import Live
 from services.live.reading import Reading
 from services.live.snapshots import Kept, Snapshots
 from services.live.trust import Trust
+from services.messaging import Messaging
 from services.origins import Origins
 from services.patients import Patients
+from services.preferences import Preferences
 from services.schedules import Schedules
+from services.stopping import Stopping
 from services.sweeping import Sweeping
 from services.waiting import Waiting
 
@@ -64,6 +69,9 @@ class Product:
     recent: RecentWrites
     services: Services
     sweeping: Sweeping
+    messaging: Messaging
+    stopping: Stopping
+    post: Post
     streaming: Streaming
     trust: Trust
     hub: Hub
@@ -88,7 +96,8 @@ class Product:
 
 
 @asynccontextmanager
-async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Product]:
+async def product(settings: Settings, addresses: Addresses, url: str | None = None) -> AsyncIterator[Product]:
+    """`url`: where this server is reached, if PUBLIC_URL does not say."""
     size = settings.database_connections
     primary = await postgres.pool(addresses.database_url, size=size, production=settings.production)
     replica = None
@@ -100,12 +109,14 @@ async def product(settings: Settings, addresses: Addresses) -> AsyncIterator[Pro
         redis = redis_connection.client(addresses.redis_url, cluster=settings.redis_cluster)
     streaming = Streaming(settings, addresses)
     database.committed = streaming.relay.wake
-    built = _built(settings, database, redis, streaming, _limits(settings, addresses, redis))
+    mail = post(settings, settings.public_url or url or own_address(settings))
+    built = _built(settings, database, redis, streaming, _limits(settings, addresses, redis), mail)
     try:
         yield built
     finally:
         for calendars in built.calendars:
             await calendars.settled()
+        await built.messaging.close()
         await database.close()
         if redis is not None:
             with suppress(RedisError, OSError, asyncio.TimeoutError):
@@ -121,7 +132,7 @@ def _limits(settings: Settings, addresses: Addresses, redis: Any) -> AddressLimi
 
 
 def _built(
-    settings: Settings, database: Database, redis: Any, streaming: Streaming, limits: AddressLimits | None
+    settings: Settings, database: Database, redis: Any, streaming: Streaming, limits: AddressLimits | None, mail: Post
 ) -> Product:
     known, recent = KnownSchedules(), RecentWrites()
     cache = CalendarCache(redis) if redis is not None and settings.cache else None
@@ -139,6 +150,7 @@ def _built(
     open_times = OpenTimes(known, newer, process if kept else None)
     snapshots = Snapshots(database, OpenTimes(known, exact), Kept(process, open_times, standing) if kept else None)
     hub = Hub(Reading(database, open_times, standing=standing), snapshots, process)
+    stopping = Stopping(database)
     longest = timedelta(seconds=settings.offer_seconds_max)
     desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest)
     return Product(
@@ -159,8 +171,12 @@ def _built(
             Origins(database),
             Live(hub, snapshots),
             Waiting(desk),
+            Preferences(database),
         ),
         sweeping=Sweeping(desk),
+        messaging=Messaging(database, mail.carriers, stopping, observe),
+        stopping=stopping,
+        post=mail,
         streaming=streaming,
         trust=trust,
         hub=hub,

@@ -14,9 +14,11 @@ from adapters.postgres import (
     changes,
     decisions,
     holds,
+    messages,
     offers,
     origins,
     patients,
+    preferences,
     schedules,
     waitlist,
 )
@@ -30,7 +32,9 @@ from domain.access import Viewer
 from domain.appointments import Appointment, AppointmentEvent, Patient, Slot
 from domain.clinics import Clinic, Provider, VisitType
 from domain.ids import SlotKey
+from domain.messages import Reminder, Version, timeline
 from domain.outcomes import patients_in
+from domain.recipients import Recipient
 from domain.schedules import Schedule, ScheduleException
 from domain.waitlist import Entry, Offer, Receipt
 
@@ -89,6 +93,14 @@ class Loaders:
     @cached_property
     def events(self) -> DataLoader[int, list[AppointmentEvent] | None]:
         return self._by_key(appointments.events)
+
+    @cached_property
+    def reminders(self) -> DataLoader[int, list[Reminder] | None]:
+        return self._by_key(_timelines)
+
+    @cached_property
+    def recipient(self) -> DataLoader[int, Recipient | None]:
+        return self._by_key(preferences.recipients)
 
     @cached_property
     def schedule(self) -> DataLoader[Pair, Schedule | None]:
@@ -288,3 +300,11 @@ class Loaders:
 
 def _loader(load: Callable[[list[K]], Coroutine[Any, Any, Sequence[V]]]) -> DataLoader[K, V]:
     return DataLoader(load_fn=load, max_batch_size=BATCH_MAX)
+
+
+async def _timelines(reader: Reader, keys: Sequence[int]) -> dict[int, list[Reminder]]:
+    kept = await messages.of_appointments(reader, keys)
+    unplanned: dict[int, list[tuple[Version, Recipient]]] = {}
+    for one in await messages.unplanned(reader, keys):
+        unplanned.setdefault(one.version.appointment_key, []).append((one.version, one.recipient))
+    return {key: timeline(kept.get(key, []), unplanned.get(key, [])) for key in keys}

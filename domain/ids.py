@@ -18,6 +18,7 @@ WAITLIST_ENTRY: Final = "W"
 OFFER: Final = "F"
 SLOT: Final = "S"
 OPENING_SLOT: Final = "O"
+MESSAGE: Final = "M"  # no node: only callbacks name messages
 NODE_KINDS: Final = frozenset(
     {CLINIC, PROVIDER, VISIT_TYPE, PATIENT, APPOINTMENT, HOLD, EXCEPTION, WAITLIST_ENTRY, OFFER}
 )

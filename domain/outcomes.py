@@ -5,6 +5,7 @@ from enum import Enum
 
 from domain.appointments import Appointment, AppointmentStatus, Hold, Patient, Slot
 from domain.clinics import Clinic, Provider, VisitType
+from domain.recipients import NotificationPreferences
 from domain.schedules import Schedule
 from domain.waitlist import Entry, OfferStatus
 
@@ -171,6 +172,12 @@ class ClinicOriginsSet:
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationPreferencesSet:
+    patient_key: int
+    preferences: NotificationPreferences
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleSaved:
     schedule: Schedule
     orphaned: list[Appointment]
@@ -230,6 +237,8 @@ def patients_in(outcome: object) -> set[int]:
             shown = [entry]
         case OfferDeclined(entry=entry):
             shown = [entry]
+        case NotificationPreferencesSet(patient_key=key):
+            return {key}
         case _:
             shown = []
     return {one.key if isinstance(one, Patient) else one.patient_key for one in shown if one is not None}

@@ -1,9 +1,10 @@
 """How patients, appointments and holds are answered and changed."""
 
 from datetime import datetime
+from typing import Any
 
 import strawberry
-from strawberry import Parent
+from strawberry import UNSET, Parent
 
 from dataloaders.cursors import Page
 from domain import access, ids
@@ -19,10 +20,13 @@ from domain.appointments import (
     changeable_until,
 )
 from domain.clinics import Clinic, Provider, VisitType
+from domain.messages import Reminder
+from domain.recipients import NotificationPreferences
 from resolvers import inputs
 from resolvers.context import Info
 from services.booking import BookOutcome, HoldOutcome, ReleaseOutcome
 from services.changing import CancelOutcome, RescheduleOutcome, StatusOutcome
+from services.preferences import PreferencesOutcome
 
 
 async def appointment(info: Info, id: strawberry.ID) -> Appointment | None:
@@ -70,6 +74,15 @@ async def patient_of(appointment: Parent[Appointment], info: Info) -> Patient | 
 
 async def history_of(appointment: Parent[Appointment], info: Info) -> list[AppointmentEvent]:
     return await info.context.loaders.events.load(appointment.key) or []
+
+
+async def reminders_of(appointment: Parent[Appointment], info: Info) -> list[Reminder]:
+    return await info.context.loaders.reminders.load(appointment.key) or []
+
+
+async def preferences_of(patient: Parent[Patient], info: Info) -> NotificationPreferences | None:
+    found = await info.context.loaders.recipient.load(patient.key)
+    return None if found is None else found.preferences
 
 
 async def changeable_until_of(appointment: Parent[Appointment], info: Info) -> datetime | None:
@@ -141,6 +154,21 @@ async def cancel_appointment(info: Info, input: inputs.CancelAppointmentInput) -
 async def set_appointment_status(info: Info, input: inputs.SetAppointmentStatusInput) -> StatusOutcome:
     outcome = await info.context.services.changing.set_status(
         info.context.viewer, input.appointment_id, input.version, input.status, input.reason, input.idempotency_key
+    )
+    info.context.loaders.after_write(outcome)
+    return outcome
+
+
+async def set_notification_preferences(info: Info, input: inputs.NotificationPreferencesInput) -> PreferencesOutcome:
+    given = {"quiet_from": input.quiet_from, "quiet_to": input.quiet_to}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not UNSET}
+    wished = {"time_zone": input.time_zone, "language": input.language}
+    asked |= {name: value for name, value in wished.items() if value is not None}
+    outcome = await info.context.services.preferences.set(
+        info.context.viewer,
+        input.patient_id,
+        {**asked, "channels": tuple(input.channels)},
+        input.idempotency_key,
     )
     info.context.loaders.after_write(outcome)
     return outcome

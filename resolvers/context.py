@@ -14,6 +14,7 @@ from services.changing import Changing
 from services.live.live import Live
 from services.origins import Origins
 from services.patients import Patients
+from services.preferences import Preferences
 from services.schedules import Schedules
 from services.waiting import Waiting
 
@@ -28,6 +29,7 @@ class Services:
     origins: Origins
     live: Live
     waiting: Waiting
+    preferences: Preferences
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from strawberry import UNSET
 
 from domain.appointments import AppointmentStatus
 from domain.clinics import Modality
+from domain.recipients import Channel
 from domain.schedules import ExceptionKind
 from resolvers.values import LocalTime, Weekday
 
@@ -267,3 +268,14 @@ class AcceptOfferInput:
 class DeclineOfferInput:
     offer_id: ID
     idempotency_key: str = strawberry.field(description=KEY)
+
+
+@strawberry.input(description="What is absent stays as it is. Staff name the patient; patients set their own.")
+class NotificationPreferencesInput:
+    channels: list[Channel] = strawberry.field(description="First choice first, each once, at least one.")
+    idempotency_key: str = strawberry.field(description=KEY)
+    patient_id: ID | None = None
+    time_zone: str | None = strawberry.field(default=None, description="IANA name.")
+    quiet_from: LocalTime | None = strawberry.field(default=UNSET, description="Null: no quiet hours.")
+    quiet_to: LocalTime | None = strawberry.field(default=UNSET, description="Wall clock of the time zone.")
+    language: str | None = strawberry.field(default=None, description="BCP 47.")

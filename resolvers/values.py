@@ -12,7 +12,9 @@ from domain.access import Role
 from domain.appointments import AppointmentChange, AppointmentStatus, AppointmentTime, SlotStatus
 from domain.clinics import Modality, ProviderKind
 from domain.frames import SnapshotReason
+from domain.messages import MessageRule, MessageStatus
 from domain.outcomes import PolicyRule
+from domain.recipients import Channel
 from domain.schedules import ExceptionKind
 from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus
 
@@ -131,6 +133,13 @@ for _enum, _name, _about in (
     (OfferStatus, "OfferStatus", None),
     (AllocationOutcome, "AllocationOutcome", None),
     (Role, "Role", None),
+    (Channel, "Channel", None),
+    (
+        MessageRule,
+        "ReminderRule",
+        "DAY_BEFORE: the same wall time in the clinic's zone; TWO_HOURS_BEFORE: elapsed time.",
+    ),
+    (MessageStatus, "ReminderStatus", "A failure that is reported after SENT shows as FAILED."),
     (Weekday, "Weekday", None),
 ):
     strawberry.enum(_enum, name=_name, description=_about)

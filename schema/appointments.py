@@ -14,6 +14,7 @@ from resolvers import appointments as resolvers
 from resolvers import waitlist as waits
 from resolvers.values import LocalTime, StreamCursor, Weekday
 from schema.clinics import Clinic, Node, Provider, Slot, VisitType
+from schema.messages import NotificationPreferences, Reminder
 from schema.pages import PageInfo
 from schema.presenting import presents
 
@@ -36,6 +37,7 @@ class Patient(Node):
         graphql_type=list["WaitlistEntry"],
         description="Who joined last first, at most 100; staff see those at their own clinics.",
     )
+    notification_preferences = strawberry.field(resolver=resolvers.preferences_of, graphql_type=NotificationPreferences)
 
 
 @strawberry.type(description="One change; append-only. Instants are in the clinic's zone.")
@@ -70,6 +72,11 @@ class Appointment(Node):
     )
     history = strawberry.field(
         resolver=resolvers.history_of, graphql_type=list[AppointmentEvent], description="Oldest first."
+    )
+    reminders = strawberry.field(
+        resolver=resolvers.reminders_of,
+        graphql_type=list[Reminder],
+        description="What will go or went, when, through what, and why not; by the time it is due.",
     )
 
 
@@ -286,6 +293,12 @@ class AppointmentStatusSet:
     appointment: Appointment
 
 
+@strawberry.type
+@presents(outcomes.NotificationPreferencesSet)
+class NotificationPreferencesSet:
+    preferences: NotificationPreferences
+
+
 HoldSlotResult = Annotated[
     SlotHeld | SlotTaken | PolicyViolation | IdempotencyMismatch | NotFound, strawberry.union("HoldSlotResult")
 ]
@@ -315,4 +328,8 @@ CancelAppointmentResult = Annotated[
 SetAppointmentStatusResult = Annotated[
     AppointmentStatusSet | PolicyViolation | VersionConflict | InvalidTransition | IdempotencyMismatch | NotFound,
     strawberry.union("SetAppointmentStatusResult"),
+]
+SetNotificationPreferencesResult = Annotated[
+    NotificationPreferencesSet | InvalidInput | IdempotencyMismatch | NotFound,
+    strawberry.union("SetNotificationPreferencesResult"),
 ]

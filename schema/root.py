@@ -23,6 +23,7 @@ from schema.appointments import (
     ReleaseHoldResult,
     RescheduleAppointmentResult,
     SetAppointmentStatusResult,
+    SetNotificationPreferencesResult,
     Viewer,
     WaitlistOffer,
 )
@@ -209,6 +210,11 @@ class Mutation:
         resolver=queue.decline_offer,
         graphql_type=DeclineOfferResult,
         description="The time goes to the next; the entry waits on.",
+    )
+    set_notification_preferences = strawberry.field(
+        resolver=visits.set_notification_preferences,
+        graphql_type=SetNotificationPreferencesResult,
+        description="Patients their own; staff of the patient's clinics.",
     )
 
 

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from zlib import crc32
 
-from adapters.postgres import changes, clinics, locks, patients
+from adapters.postgres import changes, clinics, locks, messages, patients
 from adapters.postgres.changes import Change, Request
 from adapters.postgres.database import Connection, Database, Reader, answering
 from domain import access, ids, zones
@@ -106,6 +106,7 @@ class Patients:
             except BadInput as fault:
                 return records.invalid(fault)
             patient = await patients.update(tx, locked.patient.key, changed)
+            await messages.plan_again(tx, [patient.key])
             await _record(tx, viewer, request, "PatientUpdated", patient)
             return PatientUpdated(patient)
 

@@ -24,6 +24,7 @@ FILES = [
     "crash",
     "live_simulation",
     "live_stored",
+    "messages_year",
 ]
 PROOFS = ["tests/domain", *(f"tests/services/test_{name}.py" for name in FILES)]
 HEAD = """# Proofs

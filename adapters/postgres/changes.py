@@ -1,4 +1,5 @@
-"""What every change leaves behind in its own transaction: versions, stream events, the key's outcome and the audit row."""
+"""What every change leaves behind in its own transaction: versions, stream events, what patients are to be told, the key's outcome
+and the audit row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,9 @@ WITH bumped AS (
     FROM (VALUES (1)) AS one LEFT JOIN point AS p ON true WHERE $11::text IS NOT NULL
     ON CONFLICT (caller, key) DO UPDATE SET operation = excluded.operation, request_hash = excluded.request_hash,
         outcome = excluded.outcome, at = excluded.at
+), announced AS (
+    INSERT INTO messages_to_plan (appointment_id, version) SELECT $7::bigint, $8::integer WHERE $7::bigint IS NOT NULL
+    ON CONFLICT DO NOTHING
 ), audited AS (
     INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
     VALUES ($1, $10, $15, $9, $16, $17, $18)

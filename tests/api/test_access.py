@@ -154,6 +154,9 @@ REGISTER = _mutation("registerPatient", "RegisterPatientInput", lambda p: {"name
 CORRECT = _mutation(
     "updatePatient", "UpdatePatientInput", lambda p: {"id": p.patient_id, "version": 99, "email": "new@example.org"}
 )
+PREFER = _mutation(
+    "setNotificationPreferences", "NotificationPreferencesInput", lambda p: {"patientId": p.patient_id, "channels": []}
+)
 SAVE_CLINIC = _mutation(
     "saveClinic", "SaveClinicInput",
     lambda p: {"id": p.clinic_id, "version": 99, "name": "N", "timeZone": "America/New_York", "address": ADDRESS},
@@ -290,6 +293,9 @@ CASES: dict[str, Case] = {
     ),
     "Mutation.updatePatient input.id": Case(
         *CORRECT, ids.PATIENT, NOT_FOUND, ANY, (PATIENT,), (CLINIC, APPOINTMENT)
+    ),
+    "Mutation.setNotificationPreferences input.patientId": Case(
+        *PREFER, ids.PATIENT, NOT_FOUND, ANY, (PATIENT,), (CLINIC, APPOINTMENT)
     ),
     "Mutation.saveClinic input.id": Case(*SAVE_CLINIC, ids.CLINIC, NOT_FOUND, ("admin",), (), (PROVIDER, PATIENT)),
     "Mutation.setClinicOrigins input.clinicId": Case(

@@ -102,7 +102,17 @@ def test_resolvers_reach_what_the_context_holds_and_no_more() -> None:
         if isinstance(node, ast.ClassDef)
     }
     assert classes == {
-        "Services": ["booking", "changing", "patients", "catalog", "schedules", "origins", "live", "waiting"],
+        "Services": [
+            "booking",
+            "changing",
+            "patients",
+            "catalog",
+            "schedules",
+            "origins",
+            "live",
+            "waiting",
+            "preferences",
+        ],
         "Context": ["viewer", "loaders", "pages", "staff", "services"],
     }
 

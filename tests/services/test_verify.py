@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from adapters.notifications.carriers import Carrier
 from adapters.postgres.database import Database, pool
 from adapters.postgres.verify import (
     APPOINTMENTS_OWN,
@@ -20,6 +21,8 @@ from adapters.postgres.verify import (
     HISTORY,
     HOLDS_OWN,
     IN_THEIR_OPENING,
+    MESSAGES_OF_THE_VERSION,
+    MESSAGES_ONCE,
     NOBODY_ELSE_OWNS,
     OFFERS_OWN,
     ONE_IN_AN_OPENING,
@@ -34,10 +37,14 @@ from adapters.postgres.verify import (
 from domain import ids
 from domain.appointments import AppointmentStatus
 from domain.outcomes import AppointmentBooked, SlotHeld
+from domain.recipients import Channel
+from services.messaging import Messaging
+from services.stopping import Stopping
 from services.verify import verify
 from services.waiting import Joining
 from tests.app.test_cli import run
 from tests.conftest import MakeDatabase
+from tests.services.test_messaging import Tray
 from tests.services.waiters import TODAY
 from tests.world import MONDAY, World, admin, new_key, opening_id, relayed, slot_id
 
@@ -97,6 +104,11 @@ async def _written(world: World) -> Written:
     await changing.cancel(desk, ids.node(ids.APPOINTMENT, given_up), 1, None, new_key())
     offer = await world.value("SELECT id FROM waitlist_offers WHERE clinic_id = $1", clinic)
     await relayed(world.database)
+    await world.run("UPDATE patients SET email = 'pat@example.org'")
+    carriers: dict[Channel, Carrier] = {Channel.EMAIL: Tray()}
+    messaging = Messaging(world.database, carriers, Stopping(world.database))
+    while await messaging.plan() + await messaging.send(Channel.EMAIL):
+        pass
     return Written(provider, first, second, cancelled, held.hold.key, opening, opened, offer)
 
 
@@ -273,6 +285,19 @@ FAULTS = {
     "a key whose booking is gone": (
         OUTCOMES,
         "UPDATE idempotency SET outcome = jsonb_set(outcome, '{{appointment}}', '99999') WHERE outcome ? 'appointment'",
+    ),
+    "a message that went twice": (
+        MESSAGES_ONCE,
+        "INSERT INTO messages (appointment_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status, sent_at)"
+        " SELECT id, version, 'moved', channel, starts_at, starts_at, starts_at, starts_at, 'sent', starts_at"
+        " FROM appointments, unnest(ARRAY['email', 'sms']) AS channel",
+    ),
+    "a message for a version that is over": (
+        MESSAGES_OF_THE_VERSION,
+        "WITH planned AS (DELETE FROM messages_to_plan)"
+        " INSERT INTO messages (appointment_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status)"
+        " SELECT id, version - 1, 'offer', 'email', starts_at, starts_at, starts_at, starts_at, 'scheduled'"
+        " FROM appointments",
     ),
     "a key whose hold is gone": (
         OUTCOMES,

@@ -1,0 +1,240 @@
+"""Messages whose time has come: claimed before they go, and what became of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from adapters.postgres.database import Connection, Reader
+from adapters.postgres.messages import recipient_of
+from domain import zones
+from domain.letters import Accepted, Letter
+from domain.messages import Due, MessageRule, MessageStatus, Why
+from domain.recipients import Channel, Recipient
+
+# Claimed first and looked up then: otherwise all that is due would be looked up for each batch.
+DUE = """
+WITH claimed AS MATERIALIZED (
+    SELECT * FROM messages
+    WHERE channel = $1 AND status IN ('scheduled', 'sending') AND next_at <= (SELECT app_now())
+    ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+SELECT m.id, m.appointment_id, m.version, m.rule, m.channel, m.rule_at, m.starts_at, m.tries, m.tried_at,
+    m.unknown OR m.status = 'sending' AS unknown, (SELECT app_now()) AS now,
+    a.version AS present_version, a.ends_at, e.at AS written_at, e.starts_at_before,
+    (SELECT count(*) FROM appointment_events AS x WHERE x.appointment_id = m.appointment_id AND x.version <= m.version
+        AND x.change = 'moved') AS moves,
+    c.name AS clinic_name, c.time_zone AS clinic_zone, c.address_lines, c.city, c.region, c.postal_code, c.phone AS clinic_phone,
+    CASE WHEN p.kind = 'person' THEN p.name END AS provider_name,
+    EXISTS (SELECT FROM messages AS x WHERE x.appointment_id = m.appointment_id AND x.rule = m.rule AND x.id <> m.id
+        AND x.status IN ('sending', 'sent') AND (x.version = m.version
+            OR m.rule IN ('day-before', 'two-hours-before') AND x.starts_at = m.starts_at)) AS said,
+    l.token, r.*
+FROM claimed AS m
+JOIN appointments AS a ON a.id = m.appointment_id
+JOIN appointment_events AS e ON e.appointment_id = m.appointment_id AND e.version = m.version
+JOIN clinics AS c ON c.id = a.clinic_id
+JOIN providers AS p ON p.id = a.provider_id
+CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = a.patient_id LIMIT 1) AS r
+LEFT JOIN stop_links AS l ON l.channel = 'email' AND l.address = lower(r.email)
+"""
+
+IS_DUE = """
+SELECT EXISTS (SELECT FROM messages
+    WHERE channel = $1 AND status IN ('scheduled', 'sending') AND next_at <= (SELECT app_now()))
+"""
+
+BEGIN_TRIES = """
+UPDATE messages AS m SET status = 'sending', tries = m.tries + 1, unknown = g.unknown, why = NULL,
+    tried_at = CASE WHEN g.unknown THEN m.tried_at ELSE $3 END, next_at = (SELECT app_now()) + $4::interval
+FROM unnest($1::bigint[], $2::boolean[]) AS g (id, unknown) WHERE m.id = g.id
+"""
+
+PUT_OFF = """
+UPDATE messages AS m SET status = 'scheduled', why = g.why, next_at = g.at
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS g (id, why, at) WHERE m.id = g.id
+"""
+
+GIVE_UP = """
+WITH given AS (
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[]) AS g (id, status, why, again)
+), ended AS (
+    UPDATE messages AS m SET status = g.status, why = g.why FROM given AS g WHERE m.id = g.id
+    RETURNING m.appointment_id, m.version, g.again
+)
+INSERT INTO messages_to_plan (appointment_id, version) SELECT DISTINCT appointment_id, version FROM ended WHERE again
+ON CONFLICT DO NOTHING
+"""
+
+MAKE_LINKS = """
+INSERT INTO stop_links (token, channel, address)
+SELECT g.token, 'email', g.address FROM unnest($1::text[], $2::text[]) AS g (token, address) ORDER BY g.address
+ON CONFLICT DO NOTHING
+"""
+
+LINKS = """
+SELECT address, token FROM stop_links WHERE channel = 'email' AND address = any($1::text[])
+"""
+
+SENT = """
+UPDATE messages SET status = 'sent', why = NULL, unknown = false, sent_at = (SELECT app_now()), provider_id = $3, delivery = $4
+WHERE id = $1 AND tries = $2 AND status = 'sending'
+"""
+
+TRY_AGAIN = """
+UPDATE messages SET status = 'scheduled', why = $3, unknown = $4, next_at = (SELECT app_now()) + $5::interval
+WHERE id = $1 AND tries = $2 AND status = 'sending'
+"""
+
+FAILED = """
+WITH failed AS (
+    UPDATE messages SET status = 'failed', why = $3, unknown = false
+    WHERE id = $1 AND tries = $2 AND status = 'sending' RETURNING appointment_id, version
+)
+INSERT INTO messages_to_plan (appointment_id, version) SELECT appointment_id, version FROM failed ON CONFLICT DO NOTHING
+"""
+
+KNOWN_TO_US = """
+SELECT provider_id FROM messages WHERE provider_id = any($1::text[]) AND id <> $2
+"""
+
+NAMED = """
+SELECT id, status, provider_id, delivery FROM messages
+WHERE channel = 'sms' AND (provider_id = $1 OR id = $2 AND provider_id IS NULL AND tries > 0)
+ORDER BY id = $2 DESC, id DESC LIMIT 1 FOR UPDATE
+"""
+
+DELIVERED = """
+WITH noted AS (
+    UPDATE messages SET provider_id = $2, delivery = $3, unknown = false, status = CASE WHEN $4 THEN 'failed' ELSE 'sent' END,
+        why = CASE WHEN $4 THEN 'UNDELIVERED' END, sent_at = coalesce(sent_at, (SELECT app_now()))
+    WHERE id = $1 RETURNING appointment_id, version
+)
+INSERT INTO messages_to_plan (appointment_id, version) SELECT appointment_id, version FROM noted WHERE $4
+ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message under its row's lock, with all that decides whether it goes and what it says."""
+
+    due: Due
+    recipient: Recipient
+    letter: Letter
+    unknown: bool
+    tried_at: datetime | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An SMS as a callback finds it."""
+
+    key: int
+    status: MessageStatus
+    provider_id: str | None
+    delivery: str | None
+
+
+async def due(tx: Connection, channel: Channel, limit: int) -> list[Claimed]:
+    """The longest due first; those that another worker looks at are passed over. Also what somebody died over."""
+    return [_claimed(row) for row in await tx.fetch(DUE, channel.value, limit)]
+
+
+async def is_due(reader: Reader, channel: Channel) -> bool:
+    found: bool = await reader.fetchval(IS_DUE, channel.value)
+    return found
+
+
+async def begin_tries(tx: Connection, some: Sequence[tuple[int, bool]], at: datetime, lease: timedelta) -> None:
+    """(message, unknown): from now on each is tried, until `lease` is over. `at` by this machine's clock."""
+    await tx.execute(BEGIN_TRIES, [key for key, _ in some], [unknown for _, unknown in some], at, lease)
+
+
+async def put_off(tx: Connection, some: Sequence[tuple[int, Why, datetime]]) -> None:
+    await tx.execute(PUT_OFF, [key for key, _, _ in some], [why.name for _, why, _ in some], [at for _, _, at in some])
+
+
+async def give_up(tx: Connection, some: Sequence[tuple[int, MessageStatus, Why, bool]]) -> None:
+    """(message, status, why, whether another channel may do)."""
+    await tx.execute(
+        GIVE_UP,
+        [key for key, _, _, _ in some],
+        [status.value for _, status, _, _ in some],
+        [why.name for _, _, why, _ in some],
+        [again for _, _, _, again in some],
+    )
+
+
+async def make_links(tx: Connection, tokens: dict[str, str]) -> dict[str, str]:
+    """Token by address: those that there are, for new addresses those given."""
+    await tx.execute(MAKE_LINKS, list(tokens.values()), list(tokens))
+    return {row["address"]: row["token"] for row in await tx.fetch(LINKS, list(tokens))}
+
+
+async def sent(reader: Reader, key: int, tries: int, accepted: Accepted) -> None:
+    """Nothing where another worker has taken it over meanwhile: that one asks."""
+    await reader.execute(SENT, key, tries, accepted.provider_id, accepted.delivery)
+
+
+async def try_again(reader: Reader, key: int, tries: int, why: Why, pause: timedelta, *, unknown: bool) -> None:
+    await reader.execute(TRY_AGAIN, key, tries, why.name, unknown, pause)
+
+
+async def failed(reader: Reader, key: int, tries: int, why: Why) -> None:
+    """For ever; the next channel is planned."""
+    await reader.execute(FAILED, key, tries, why.name)
+
+
+async def known_to_us(reader: Reader, provider_ids: Sequence[str], but: int) -> set[str]:
+    """Those that belong to another message."""
+    return {row["provider_id"] for row in await reader.fetch(KNOWN_TO_US, provider_ids, but)}
+
+
+async def named(tx: Connection, provider_id: str, key: int | None) -> Noted | None:
+    """By the provider's id; where it came before its answer was written down, by ours."""
+    row = await tx.fetchrow(NAMED, provider_id, key or 0)
+    return None if row is None else Noted(row["id"], MessageStatus(row["status"]), row["provider_id"], row["delivery"])
+
+
+async def delivered(tx: Connection, key: int, provider_id: str, delivery: str, *, failed: bool) -> None:
+    """How far it came; where it failed the next channel is planned."""
+    await tx.execute(DELIVERED, key, provider_id, delivery, failed)
+
+
+def _claimed(row: Any) -> Claimed:
+    rule, channel = MessageRule(row["rule"]), Channel(row["channel"])
+    zone = zones.named(row["clinic_zone"])
+    recipient = recipient_of(row)
+    present = Due(
+        rule,
+        channel,
+        row["version"],
+        row["rule_at"],
+        row["starts_at"],
+        row["tries"],
+        row["present_version"],
+        row["said"],
+    )
+    city = " ".join(part for part in (row["region"], row["postal_code"]) if part)
+    before = row["starts_at_before"]
+    letter = Letter(
+        row["id"],
+        rule,
+        channel,
+        (row["email"] if channel is Channel.EMAIL else row["phone"]) or "",
+        row["appointment_id"],
+        row["version"],
+        row["moves"] + (rule is MessageRule.CANCELLED),
+        row["clinic_name"],
+        ", ".join(part for part in (*row["address_lines"], row["city"], city) if part),
+        row["clinic_phone"],
+        row["provider_name"],
+        row["starts_at"].astimezone(zone),
+        row["ends_at"].astimezone(zone),
+        before.astimezone(zone) if before else None,
+        row["written_at"].astimezone(zone),
+        row["token"],
+    )
+    return Claimed(present, recipient, letter, row["unknown"], row["tried_at"], row["now"])
