@@ -50,7 +50,7 @@ class Streaming:
         async with AsyncExitStack() as ending:
             if self._publisher is not None:
                 ending.push_async_callback(self._publisher.close)
-            await ending.enter_async_context(_running(self.relay.run()))
+            await ending.enter_async_context(beside(self.relay.run()))
             yield
 
     @asynccontextmanager
@@ -61,7 +61,7 @@ class Streaming:
             hub.receive(event)
             heard(event)
 
-        async with Feed(self._source, receive) as feed, _running(hub.run()):
+        async with Feed(self._source, receive) as feed, beside(hub.run()):
             _tell(hub, feed)
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_SECONDS):
@@ -87,7 +87,8 @@ def _count(hub: Hub, kind: str) -> float:
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs while the context is open."""
     task = asyncio.create_task(work)
     task.add_done_callback(_ended)
     try:

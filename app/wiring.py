@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from app.embedded import Addresses
 from app.limits import AddressLimits, Rates
 from app.notifying import Post, own_address, post
 from app.settings import Settings
-from app.streaming import Streaming
+from app.streaming import Streaming, beside
 from app.workers.messenger import observe
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
@@ -45,6 +45,7 @@ from services.live.live import Live
 from services.live.reading import Reading
 from services.live.snapshots import Kept, Snapshots
 from services.live.trust import Trust
+from services.live.warming import Warming
 from services.messaging import Messaging
 from services.origins import Origins
 from services.patients import Patients
@@ -66,6 +67,7 @@ class Product:
     open_times: OpenTimes
     standing: Standing
     process: ProcessCalendars
+    warming: Warming
     recent: RecentWrites
     services: Services
     sweeping: Sweeping
@@ -91,6 +93,7 @@ class Product:
             self.services.origins.kept(),
             self.streaming.relaying(),
             self.streaming.followed(self.hub, self.trust, self.services.origins.heard),
+            beside(self.warming.run()) if self.settings.process_calendars else nullcontext(),
         ):
             yield
 
@@ -161,6 +164,7 @@ def _built(
         open_times=open_times,
         standing=standing,
         process=process,
+        warming=Warming(database, standing, open_times, process),
         recent=recent,
         services=Services(
             Booking(desk),

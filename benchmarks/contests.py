@@ -3,18 +3,17 @@
 import random
 import resource
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-import redis.asyncio
-
 from benchmarks.cpu import CpuTime, Processes, cpu_time
 from benchmarks.live import LiveResults
 from benchmarks.load import Client, Load
 from benchmarks.population import Population
-from benchmarks.rivals import Bookable, Rival, instant, number
+from benchmarks.rivals import Bookable, Plain, Product, Rival, instant, number
 
 READERS = 8
 BOOKERS = 100
@@ -88,13 +87,6 @@ class Match:
     def in_turns(self, round_: int) -> Iterable[Rival]:
         return self.rivals if round_ % 2 == 0 else reversed(self.rivals)
 
-    async def forget(self) -> None:
-        """Empties Redis and what processes keep, so that what follows is asked for the first time."""
-        async with redis.asyncio.from_url(self.redis_url) as client:
-            await client.flushall()
-        for rival in self.rivals:
-            await rival.forget()
-
 
 def day_requests(match: Match, rival: Rival, seed: object) -> list[bytes]:
     """No provider twice: nothing that one answer leaves behind serves another."""
@@ -111,16 +103,22 @@ def page_requests(match: Match, rival: Rival, seed: object) -> list[bytes]:
 
 
 async def read(match: Match, name: str, make: Callable[[Match, Rival, object], list[bytes]]) -> None:
-    for rival in match.rivals:
-        match.measure(rival, make(match, rival, "warm-up")[: match.sizes.warm_up], READERS)
-    for round_ in range(match.sizes.rounds):
-        match.say(f"{name}, round {round_ + 1} of {match.sizes.rounds}")
-        for rival in match.in_turns(round_):
-            requests = make(match, rival, round_)
-            await match.forget()
-            match.results.add(name, rival, match.measure(rival, requests, READERS))
-            if rival.name == "product":
-                match.results.add(f"{name}, asked again", rival, match.measure(rival, requests, READERS))
+    """Nothing is asked for twice in a round. What is kept serves the product alone; its other process keeps no calendars."""
+    async with AsyncExitStack() as stack:
+        asked = [(name, rival) for rival in match.rivals]
+        for rival in [one for one in match.rivals if isinstance(one, Product)]:
+            plain = Plain(rival)
+            stack.push_async_callback(plain.stop)
+            await plain.start()
+            asked = [(name if one is not rival else f"{name}, from memory", one) for _, one in asked]
+            asked.append((name, plain))
+        for _, rival in asked:
+            await rival.settled()
+            match.measure(rival, make(match, rival, "warm-up")[: match.sizes.warm_up], READERS)
+        for round_ in range(match.sizes.rounds):
+            match.say(f"{name}, round {round_ + 1} of {match.sizes.rounds}")
+            for contest, rival in asked if round_ % 2 == 0 else reversed(asked):
+                match.results.add(contest, rival, match.measure(rival, make(match, rival, round_), READERS))
 
 
 async def day(match: Match) -> None:

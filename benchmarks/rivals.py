@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx2
+import psutil
 
 from benchmarks import product
 from benchmarks.load import request
@@ -24,7 +25,8 @@ from benchmarks.reference import filling
 from domain.ids import PATIENT, node
 
 START_SECONDS = 60.0
-PULSES_SECONDS = 3.0  # until the streams have told of another epoch, and are believed again
+SETTLED_SECONDS_MAX = 60
+SETTLED_PERCENT = 10.0
 PAGE = 20
 
 SLOTS = (
@@ -74,6 +76,7 @@ class Rival:
 
     def __init__(self, population: Population, database_url: str, redis_url: str, folder: Path) -> None:
         self.population = population
+        self.server_url = database_url
         self.database_url = in_database(database_url, f"bench_{self.name}")
         self.redis_url = redis_url
         self.folder = folder
@@ -176,8 +179,8 @@ class Rival:
                     found[number(edge["node"]["name"])] = slots
         return found
 
-    async def forget(self) -> None:
-        """Before a round: what the process keeps of earlier ones must not serve it."""
+    async def settled(self) -> None:
+        """Once it works for nobody but who asks."""
 
     async def booked(self) -> tuple[int, int]:
         """Live appointments, and distinct times among them: a double booking makes the second smaller."""
@@ -264,14 +267,28 @@ class Product(Rival):
     def input(self, slot_id: str, patient: int, key: str) -> dict[str, Any]:
         return {"slotId": slot_id, "idempotencyKey": key}
 
-    async def forget(self) -> None:
-        """As after a restore: in another epoch nothing counts that was kept before."""
-        connection = await asyncpg.connect(self.database_url)
-        try:
-            await connection.execute("update stream_epoch set epoch = gen_random_uuid()")
-        finally:
-            await connection.close()
-        await asyncio.sleep(PULSES_SECONDS)
+    async def settled(self) -> None:
+        """What it reads ahead for itself after the start is none of a round's work."""
+        assert self.process
+        process = psutil.Process(self.process.pid)
+        process.cpu_percent()
+        for _ in range(SETTLED_SECONDS_MAX):
+            await asyncio.sleep(1)
+            if process.cpu_percent() < SETTLED_PERCENT:
+                return
+
+
+class Plain(Product):
+    """The same product on the same database, with every layer that keeps calendars switched off."""
+
+    def __init__(self, product: Product) -> None:
+        super().__init__(product.population, product.server_url, product.redis_url, product.folder / "plain")
+        self.folder.mkdir(exist_ok=True)
+        self.environment |= {"PROCESS_CALENDARS": "off", "CACHE": "off"}
+        self.ids = product.ids
+
+    async def find_ids(self) -> Ids:
+        return self.ids
 
 
 def number(name: str) -> int:

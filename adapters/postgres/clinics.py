@@ -10,6 +10,10 @@ CLINICS = """
 SELECT * FROM clinics WHERE id = any($1::bigint[])
 """
 
+ACTIVE_KEYS = """
+SELECT id FROM clinics WHERE active ORDER BY id LIMIT 5000
+"""
+
 CLINICS_BY_NAME = """
 SELECT *, lower(name) AS sort_name FROM clinics
 WHERE active AND ($1::text IS NULL OR strpos(lower(name), lower($1)) > 0) AND (lower(name), id) > ($2::text, $3::bigint)
@@ -131,6 +135,11 @@ def visit_type_of(row: Any, prefix: str = "") -> VisitType:
         cancel_until_minutes=row[f"{prefix}cancel_until_minutes"],
         modality=_MODALITIES[row[f"{prefix}modality"]],
     )
+
+
+async def active_keys(reader: Reader) -> list[int]:
+    """Of active clinics, at most 5,000."""
+    return [row["id"] for row in await reader.fetch(ACTIVE_KEYS)]
 
 
 async def clinics(reader: Reader, keys: Sequence[int]) -> dict[int, Clinic]:

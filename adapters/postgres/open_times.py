@@ -168,7 +168,7 @@ class OpenTimes:
         Where the primary would be asked, this process answers what it keeps itself; another reader's view may be of another moment.
         """
         keys = list(dict.fromkeys(keys))
-        numbers = _numbers(first, last)
+        numbers = weeks(first, last)
         if self._own is None or reader is not self._own.primary:
             return await self._read(reader, keys, numbers)
         ticket = self._own.ticket()
@@ -268,7 +268,7 @@ class OpenTimes:
         return found
 
 
-def _numbers(first: date, last: date) -> range:
+def weeks(first: date, last: date) -> range:
     """The chunks that decide the open times of the clinic dates `first` to `last`, in any zone."""
     first, last = min(max(first, FIRST_DATE), LAST_DATE), min(max(last, FIRST_DATE), LAST_DATE)
     begin = ((first - _EPOCH).days * DAY_TICKS) - ZONE_TICKS - availability.TICKS_BEFORE

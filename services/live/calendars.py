@@ -150,6 +150,16 @@ class ProcessCalendars:
 
     # What reads ask.
 
+    @property
+    def life(self) -> int:
+        """Another number once everything was forgotten."""
+        return self._forgotten
+
+    @property
+    def weeks(self) -> int:
+        """Kept, in all calendars together."""
+        return self._weeks
+
     def now(self) -> datetime | None:
         """The database's clock; None while nothing counts."""
         return self._trust.now()

@@ -1,5 +1,6 @@
 """The process's own calendars answer without a question to anybody, and the same as everybody."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,14 +10,23 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from adapters.postgres.open_times import weeks
 from app.embedded import Addresses
 from app.settings import Settings
+from app.streaming import beside
 from tests.api.client import Client
 from tests.api.inside import DAY, SLOT_PAGE, SNAPSHOT, Counted, inside
 from tests.api.streamed import Streamed
 from tests.api.town import Town, today
 from tests.services.test_race import own_redis
 
+OFFERED = """
+SELECT w.provider_id, w.clinic_id, o.visit_type_id FROM provider_clinics AS w
+JOIN clinics AS c ON c.id = w.clinic_id AND c.active
+JOIN providers AS p ON p.id = w.provider_id AND p.active
+JOIN provider_visit_types AS o ON o.provider_id = p.id
+JOIN visit_types AS v ON v.id = o.visit_type_id AND v.active AND v.duration_minutes IS NOT NULL
+"""
 BOOK = "mutation M($input: BookAppointmentInput!) { bookAppointment(input: $input) { __typename } }"
 CLOSE = "mutation M($input: AddScheduleExceptionInput!) { addScheduleException(input: $input) { __typename } }"
 RENAME = """mutation M($input: SaveVisitTypeInput!) { saveVisitType(input: $input) {
@@ -181,3 +191,28 @@ async def test_after_a_restore_everything_is_read_again(case: Case) -> None:
     await case.warm()
     await case.right(alone=True)
     await pool.execute("UPDATE allocations SET state = 'released' WHERE id = $1", key)
+
+
+async def test_what_was_read_ahead_is_answered_without_having_been_asked_before(case: Case) -> None:
+    first = {**case.asked, "a": str(today() + timedelta(days=1)), "b": str(today() + timedelta(days=7))}
+    assert case.tried.product is not None
+    process = case.tried.product.process
+    async with beside(case.tried.product.warming.run()):
+        async with asyncio.timeout(20):
+            while not process.weeks or await _unread(case):
+                await asyncio.sleep(0.05)
+                await case.streamed.pulse()
+        case.tried.statements.clear()
+        found = (await case.tried.client.ask(DAY, first)).data
+        assert case.tried.statements == []
+    assert found == (await case.truth.client.ask(DAY, first)).data
+    assert found["node"]["slots"]
+
+
+async def _unread(case: Case) -> list[Any]:
+    """Offerings at active clinics of which the process knows nothing yet."""
+    assert case.tried.product is not None
+    rows = await case.town.pool.fetch(OFFERED)
+    keys = [(row["provider_id"], row["clinic_id"], row["visit_type_id"]) for row in rows]
+    numbers = weeks(today(), today() + timedelta(days=30))
+    return sorted(set(keys) - set(case.tried.product.process.peek(keys, numbers)))
