@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Final
 
 import httpx2
+import redis.asyncio
+from aiokafka import AIOKafkaConsumer
 
 from app.embedded.redis import program
 from app.settings import Settings
+from domain.streams import TOPICS
 
 ROOT: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 30
@@ -121,7 +124,17 @@ class Redis:
     def start(self) -> None:
         server = program()
         assert server is not None
-        command = [server, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+        command: list[str | Path] = [
+            server,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            self.folder,
+        ]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
@@ -135,3 +148,27 @@ class Redis:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+
+async def redis_texts(url: str) -> list[str]:
+    """All keys with their values, as they stand there."""
+    client = redis.asyncio.from_url(url)
+    found = [key async for key in client.scan_iter()]
+    values = [await client.dump(key) for key in found]
+    await client.aclose()
+    return [f"{key!r} {value!r}" for key, value in zip(found, values, strict=True)]
+
+
+async def kafka_texts(servers: str) -> list[str]:
+    """All that is in the topics, keys and values."""
+    consumer = AIOKafkaConsumer(*TOPICS, bootstrap_servers=servers, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        found = []
+        while any([await consumer.position(one) < end for one, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                found += [f"{record.key!r} {record.value!r}" for record in records]
+        return found
+    finally:
+        await consumer.stop()

@@ -20,8 +20,8 @@ from app.settings import Settings
 from domain import ids
 from tests import sizes
 from tests.kafka import Kafka
-from tests.live.place import Booker, Place, asked, place
-from tests.live.processes import Api, Redis, relaying
+from tests.live.place import MARKER, Booker, Place, asked, place
+from tests.live.processes import Api, Redis, kafka_texts, redis_texts, relaying
 from tests.live.watcher import SNAPSHOT, Watcher
 from tests.proofs import proof
 
@@ -85,13 +85,13 @@ class Scene:
         told = (
             "SELECT count(*), count(DISTINCT seq), max(seq) FROM stream WHERE clinic_id = $1 AND topic = 'availability'"
         )
-        rows_there, numbers, last = await self.place.pool.fetchrow(told, self.place.clinic)
+        [(rows_there, numbers, last)] = await self.place.pool.fetch(told, self.place.clinic)
         assert rows_there == numbers == last == len(stored) + self.booker.cancelled
 
 
 @asynccontextmanager
 async def scene(url: str, embedded: Any, folder: Path, kafka: Kafka | None) -> AsyncIterator[Scene]:
-    given = {"DATABASE_URL": url, "BOOKING_LOCK": "always", "CACHE_FROM": "1"}
+    given = {"DATABASE_URL": url, "BOOKING_LOCK": "always", "CACHE_FROM": "1", "LOG_LEVEL": "debug"}
     if kafka is not None:
         given["KAFKA_BOOTSTRAP_SERVERS"] = kafka.address
     settings = Settings(
@@ -149,13 +149,29 @@ async def test_killed_processes_cost_nothing_but_moments(there: Scene, request: 
         if log == "kafka":
             await _stop_kafka(there, request.getfixturevalue("kafka"))
     await there.judge()
+    kafka = request.getfixturevalue("kafka") if log == "kafka" else None
+    places = await _say_nothing_of_patients(there, kafka)
     assert sum(watcher.view.broken for watcher in there.watchers) == 0
     proof(
         f"killed in a burst of bookings, log: {log}", rounds=sizes.LIVE_ROUNDS, watchers=len(there.watchers),
         bookings=len(there.booker.acknowledged), lost=0,
         cancelled=there.booker.cancelled, slowest_booking_seconds=round(there.booker.slowest, 2),
+        messages_values_and_lines_without_a_patient=places,
         **{f"seconds_until_every_view_was_true_after_{what}": round(took, 2) for what, took in there.longest.items()},
     )  # fmt: skip
+
+
+async def _say_nothing_of_patients(there: Scene, kafka: Kafka | None) -> int:
+    """The marker that stands in every text of a patient and of a booking is nowhere else (rule 36). How many places."""
+    marked = await there.place.pool.fetch("SELECT DISTINCT reason FROM appointments")
+    assert [row["reason"] for row in marked] == [MARKER]
+    said = [str(frame) for watcher in there.watchers for frame in watcher.view.frames]
+    said += [api.log.read_text() for api in there.apis]
+    said += await redis_texts(there.redis.url)
+    said += await kafka_texts(kafka.address) if kafka is not None else []
+    said += [str(tuple(row)) for row in await there.place.pool.fetch("SELECT * FROM outbox")]
+    assert [text for text in said if MARKER.lower() in text.lower()] == []
+    return len(said)
 
 
 async def _stop_kafka(there: Scene, kafka: Kafka) -> None:
