@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -32,11 +33,13 @@ class View:
     slots: dict[str, int] = field(default_factory=dict)
     cursor: str | None = None
     frames: list[dict[str, Any]] = field(default_factory=list)
+    heard_at: list[float] = field(default_factory=list)
     broken: int = 0
 
     def apply(self, frame: dict[str, Any]) -> bool:
         """False where the client should subscribe anew."""
         self.frames.append(frame)
+        self.heard_at.append(monotonic())
         if frame["__typename"] == "AvailabilitySnapshot":
             self.slots = {one["id"]: one["left"] for one in frame["slots"]}
         elif frame["previousCursor"] != self.cursor:
