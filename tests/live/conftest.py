@@ -1,6 +1,6 @@
 """The product in this process with its real hub, log and relay, behind real sockets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +80,3 @@ async def running(settings: Settings, embedded: Any, connections: asyncpg.Pool) 
 async def here(running: Here, settings: Settings) -> Here:
     """With a clinic of the test's own."""
     return replace(running, place=await place(running.pool, settings))
-
-
-MakeHere = Callable[..., Awaitable[Here]]
