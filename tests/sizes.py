@@ -36,4 +36,4 @@ LIVE_WATCHERS: Final = _size(6, 60)
 LIVE_PAUSE_SECONDS: Final = 0.1 if FULL else 0.02  # between bookings
 LIVE_BURST_SECONDS: Final = _size(1, 3)
 KAFKA_AWAY_SECONDS: Final = _size(1, 12)  # longer than its clients wait for an answer
-RECONNECTS: Final = _size(250, 1_000)
+RECONNECTS: Final = _size(200, 1_000)

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from adapters.postgres.database import pool
+from tests import sizes
 from tests.live.conftest import at
 from tests.live.place import Booker, asked, place
 from tests.live.processes import Api, free_port
@@ -17,7 +18,8 @@ from tests.proofs import proof
 SOON_SECONDS: Final = 10.0  # where many tests run beside it; three alone
 
 
-@pytest.mark.parametrize("kafka", ["table", "away"])
+@pytest.mark.prove
+@pytest.mark.parametrize("kafka", ["away", "table"] if sizes.FULL else ["away"])
 async def test_it_is_soon_ready_and_answers(
     make_database: Callable[[], Awaitable[str]], embedded: Any, tmp_path: Path, kafka: str
 ) -> None:
