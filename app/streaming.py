@@ -65,7 +65,8 @@ class Streaming:
             _tell(hub, feed)
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_SECONDS):
-                    while trust.now() is None:  # noqa: ASYNC110 (the stream is alive once pulses come at their pace)
+                    # Alive once pulses come at their pace; one that could not be read at all may be away for long.
+                    while trust.now() is None and not feed.outages:  # noqa: ASYNC110 (of neither there is an event)
                         await asyncio.sleep(LOOK_SECONDS)
             try:
                 yield

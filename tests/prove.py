@@ -26,7 +26,7 @@ FILES = [
     "live_stored",
     "messages_year",
 ]
-PROOFS = ["tests/domain", *(f"tests/services/test_{name}.py" for name in FILES)]
+PROOFS = ["tests/domain", *(f"tests/services/test_{name}.py" for name in FILES), "tests/live"]
 HEAD = """# Proofs
 
 What `make prove` tried and what it found: the tests of `make test`, the same code, at the sizes in `tests/sizes.py`.
@@ -47,6 +47,7 @@ LIMITS = """## What they do not show
   `synchronous_commit` are on.
 - The three processes of the races are three sets of services with pools of their own in one process; the crashes
   use real ones.
+- The live calendar's processes, broker and clients share one machine: no network between them is cut or slow.
 - In the model holds run out by the clock alone; no sweeper runs beside it.
 """
 
