@@ -151,7 +151,7 @@ class Hub:
 
     async def _catch_up(self, heads: Heads) -> None:
         # Of whom nothing is known, nothing can be wrong.
-        known = {key: seq for key, seq in heads.seqs.items() if self.stream(key).head is not None}
+        known = {key: seq for key, seq in heads.seqs.items() if self.stream(key).told is not None}
         until = self.pace.monotonic() + self.pace.patience_seconds
         while True:
             behind = {key: seq for key, seq in known.items() if self.stream(key).brought < seq}
@@ -247,7 +247,7 @@ class Hub:
         try:
             if isinstance(place, Position):
                 return await stream.reached(lambda: stream.point is not None and stream.point >= point)
-            return await stream.reached(lambda: stream.settled and (stream.head or 0) >= place.seq)
+            return await stream.reached(lambda: stream.settled and (stream.told or 0) >= place.seq)
         finally:
             self._waiting -= 1
 
@@ -266,7 +266,7 @@ class Hub:
 
     async def know(self, stream: ClinicStream) -> None:
         """Asks the database where nothing was heard yet."""
-        if self.epoch is None or stream.head is None or not self.clock.known:
+        if self.epoch is None or stream.told is None or not self.clock.known:
             self.learn(await self.reading.heads([stream.clinic_key]))
 
     def learn(self, heads: Heads) -> None:

@@ -16,16 +16,17 @@ class Heard(Enum):
 
 
 class ClinicStream:
-    """`head`: the newest number known, by the log or the database; None where neither was asked. `heard`: by the log alone.
+    """`told`: whoever reads now has everything up to this number; None until the log or the database said anything. Only the log
+    moves it on, so nothing that is still on its way is ever behind a cursor made of it. `heard`: by the log alone.
 
     `point`: where the newest event heard stands among the outbox rows (rule 27).
     """
 
-    __slots__ = ("_moved", "_pace", "_ring", "clinic_key", "head", "heard", "point")
+    __slots__ = ("_moved", "_pace", "_ring", "clinic_key", "heard", "point", "told")
 
     def __init__(self, clinic_key: int, pace: Pace) -> None:
         self.clinic_key = clinic_key
-        self.head: int | None = None
+        self.told: int | None = None
         self.heard: int | None = None
         self.point: tuple[int, int] | None = None
         self._pace = pace
@@ -34,23 +35,25 @@ class ClinicStream:
 
     @property
     def settled(self) -> bool:
-        """Nothing that the database has numbered is still on its way here."""
-        return self.head is not None and (self.heard is None or self.heard >= self.head)
+        """Nothing that `told` counts is still on its way here."""
+        return self.told is not None and self.brought >= self.told
 
     @property
     def brought(self) -> int:
-        """How far the log came; where it said nothing yet, how far the database was when it was asked."""
-        return (self.head or 0) if self.heard is None else self.heard
+        """How far the log came; where it said nothing yet, how far the database was when it was first asked."""
+        return (self.told or 0) if self.heard is None else self.heard
 
     def learn(self, head: int) -> None:
-        """What the database says; what it numbered may still be on its way through the log."""
-        self.head = head if self.head is None else max(head, self.head)
+        """What the database says. Counts only as the beginning: what it numbers later is still on its way through the log."""
+        if self.told is None:
+            self.told = head
+            self.wake()
 
     def hear(self, event: CalendarEvent) -> Heard:
         """After a gap the stream stands at the event, and nothing before it can be resumed."""
         if self.heard is None:
             # The first one: it may be older than what the database said, and is in order as long as it leaves nothing out.
-            gap = self.head is not None and event.seq > self.head + 1
+            gap = self.told is not None and event.seq > self.told + 1
         elif event.seq <= self.heard:
             return Heard.AGAIN
         else:
@@ -59,7 +62,7 @@ class ClinicStream:
             self._ring.clear()
         self._ring.append((self._pace.monotonic(), event))
         self.heard = event.seq
-        self.head = event.seq if self.head is None else max(self.head, event.seq)
+        self.told = max(event.seq, self.told or 0)
         self.point = (event.xid, event.outbox_id)
         self.wake()
         return Heard.GAP if gap else Heard.NEXT
@@ -68,18 +71,18 @@ class ClinicStream:
         """The log did not bring what the database has: go on from there."""
         self._ring.clear()
         self.heard = head
-        self.learn(head)
+        self.told = max(head, self.told or 0)
         self.wake()
 
     def forget(self) -> None:
         """Another epoch: numbers begin anew."""
         self._ring.clear()
-        self.head = self.heard = self.point = None
+        self.told = self.heard = self.point = None
         self.wake()
 
     def since(self, seq: int) -> list[CalendarEvent] | None:
         """All events after that number, or None where some are no longer here."""
-        if self.head is not None and seq >= self.head:
+        if self.told is not None and seq >= self.told:
             return []
         self.trim()
         if not self._ring or not self.settled or self._ring[0][1].seq > seq + 1:

@@ -168,8 +168,8 @@ class Watched:
                 self._midnight = self._next_midnight(self._facts.zone, clock)
         if self.members and now - self._sent_at >= self._pace.heartbeat_seconds:
             before = self._cursor
-            if self._task is None and self.stream.head is not None:
-                self._stand(max(self._seq, self.stream.head))
+            if self._task is None and self.stream.told is not None:
+                self._stand(max(self._seq, self.stream.told))
             self._send(Heartbeat(before, self._cursor, self._now()))
             if self._joining:
                 self._wake()
@@ -219,8 +219,8 @@ class Watched:
                 self._reset = None
                 self._forget_views()
             view = await self._fresh_view()
-            if self._reset is None and not self._pending and self.stream.head is not None:
-                view.seq = max(view.seq, self.stream.head)
+            if self._reset is None and not self._pending and self.stream.told is not None:
+                view.seq = max(view.seq, self.stream.told)
             self._begin_at(view)
         elif self._pending or self._reset:
             delay = self._sent_at + self._pace.frame_seconds - self._pace.monotonic()
@@ -232,8 +232,8 @@ class Watched:
 
     async def _flush(self) -> None:
         if self._reset is None:
-            head, covers, facts = self.stream.head, self._covers, self._facts
-            assert head is not None
+            told, covers, facts = self.stream.told, self._covers, self._facts
+            assert told is not None
             assert covers is not None
             assert facts is not None
             events, self._pending = self._pending, []
@@ -246,7 +246,7 @@ class Watched:
                 if change:
                     self._forget_views()
                     before = self._cursor
-                    self._stand(max(head, self._seq))
+                    self._stand(max(told, self._seq))
                     self._send(Delta(before, self._cursor, self._now(), change.opened, change.removed))
                 return
             self.start_over(SnapshotReason.INVALIDATED)
@@ -333,7 +333,7 @@ class Watched:
                 return self._view
             await self._host.know(self.stream)
             facts = await self.prepare()
-            generation, epoch, seq, clock = self._generation, self._host.epoch, self.stream.head, self._host.clock.now()
+            generation, epoch, seq, clock = self._generation, self._host.epoch, self.stream.told, self._host.clock.now()
             if seq is None or epoch is None:
                 continue
             covers = self._covers

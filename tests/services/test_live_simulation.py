@@ -45,6 +45,7 @@ class Counts:
     dropped: int = 0
     again: int = 0
     restores: int = 0
+    asked: int = 0
     checks: int = 0
 
 
@@ -90,6 +91,12 @@ class Replica:
                 self.counts.again += 1
                 past = [one for one in self.town.log[-30:] if one.seq <= event.seq and one.clinic_key == clinic]
                 self.server.hear(*past[-self.chance.randrange(1, 9) :])
+
+    async def ask_heads(self) -> None:
+        """As by somebody who comes with a cursor of another life: the database says more than the log has brought."""
+        self.counts.asked += 1
+        with suppress(Unavailable):
+            self.server.hub.learn(await self.server.reading.heads(self.chance.sample(CLINICS, 2)))
 
     def deliver_all(self) -> None:
         self.server.reading.down = False
@@ -270,6 +277,8 @@ async def turn(history: History, replicas: list[Replica], counts: Counts) -> Non
         replica.deliver(chance.randrange(60))
         if chance.random() < 0.01:
             replica.server.reading.down = not replica.server.reading.down
+        if chance.random() < 0.05:
+            await replica.ask_heads()
         if chance.random() < 0.002:
             await replica.restart()
     await asyncio.sleep(0.002 if chance.random() < 0.4 else 0)
@@ -290,7 +299,7 @@ def report(counts: Counts, seconds: float) -> None:
         proof(
             "live calendar: clients end with the truth", commits=counts.commits, frames=counts.frames,
             resumed=counts.resumed, too_slow=counts.slow, restarts=counts.restarts, dropped=counts.dropped,
-            redelivered=counts.again, restores=counts.restores, comparisons=counts.checks,
+            redelivered=counts.again, restores=counts.restores, heads_asked=counts.asked, comparisons=counts.checks,
             snapshots=" ".join(f"{reason}:{count}" for reason, count in sorted(counts.snapshots.items())),
             seconds=round(seconds, 1), diverged=0,
         )  # fmt: skip

@@ -1,0 +1,100 @@
+"""The live calendar where something is missing, late, too much or made up: nobody misses a change and nothing grows."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain import streams
+from domain.frames import Heartbeat
+from domain.streams import Cursor
+from tests.services.live_town import TODAY, Server, Town, View, frame, truth, week
+
+DAY = TODAY + timedelta(days=1)
+FAST = {"frame_seconds": 0.0, "patience_seconds": 0.05, "backoff_seconds": 0.001}
+
+
+@pytest.fixture
+def town() -> Town:
+    found = Town()
+    found.provider()
+    return found
+
+
+async def heads_are_asked(server: Server) -> None:
+    """As by anybody who comes with a cursor of another life."""
+    other = await server.live.availability(week(days=2), str(Cursor("nonsense", 1, 1, 1)))
+    await frame(other)
+    other.close()
+
+
+async def resumed(server: Server, view: View) -> Any:
+    member = await server.live.availability(week(), view.cursor)
+    first = await frame(member)
+    view.apply(first)
+    return first
+
+
+def place(cursor: str) -> int:
+    found = streams.read(cursor)
+    assert isinstance(found, Cursor)
+    return found.seq
+
+
+@pytest.mark.parametrize("process", [False, True])
+@pytest.mark.parametrize("quiet", [False, True])
+async def test_25_what_is_still_on_its_way_is_not_behind_a_heartbeat_s_cursor(
+    town: Town, process: bool, quiet: bool
+) -> None:
+    clock = [0.0]
+    server, view = Server.on(town, process=process, **FAST, monotonic=lambda: clock[0]), View()
+    server.hear(town.pulse(), *([] if quiet else town.take(1, DAY, 540)[1]))
+    member = await server.live.availability(week(), None)
+    view.apply(await frame(member))
+    late = town.take(1, DAY, 600)[1]
+    await heads_are_asked(server)
+    clock[0] = 16
+    server.hub.sweep()
+    beat = await frame(member)
+    assert isinstance(beat, Heartbeat)
+    assert place(beat.cursor) == late[0].seq - 1
+    view.apply(beat)
+    member.close()
+    server.hear(*late)
+    await asyncio.sleep(0.02)
+    await resumed(server, view)
+    assert view.shown(town.now) == {one.id: 1 for one in (await truth(town, week())).slots}
+
+
+async def test_25_nor_behind_a_delta_s(town: Town) -> None:
+    server, view = Server.on(town, process=True, **{**FAST, "frame_seconds": 0.05}), View()
+    server.hear(town.pulse(), *town.take(1, DAY, 540)[1])
+    member = await server.live.availability(week(), None)
+    view.apply(await frame(member))
+    server.hear(*town.take(1, DAY, 600)[1])
+    view.apply(await frame(member))
+    waits, late = town.take(1, DAY, 660)[1], town.take(1, DAY, 720)[1]
+    server.hear(*waits)
+    await heads_are_asked(server)
+    delta = await frame(member)
+    assert place(delta.cursor) == waits[0].seq
+    view.apply(delta)
+    member.close()
+    server.hear(*late)
+    await asyncio.sleep(0.1)
+    await resumed(server, view)
+    assert view.shown(town.now) == {one.id: 1 for one in (await truth(town, week())).slots}
+
+
+async def test_a_first_event_that_leaves_one_out_is_a_gap_whoever_asked_meanwhile(town: Town) -> None:
+    server, view = Server.on(town, process=True, **FAST), View()
+    server.hear(town.pulse())
+    member = await server.live.availability(week(), None)
+    view.apply(await frame(member))
+    town.take(1, DAY, 540)
+    later = town.take(1, DAY, 600)[1]
+    await heads_are_asked(server)
+    server.hear(*later)
+    view.apply(await frame(member))
+    assert view.shown(town.now) == {one.id: 1 for one in (await truth(town, week())).slots}
