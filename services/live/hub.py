@@ -151,7 +151,10 @@ class Hub:
 
     async def _catch_up(self, heads: Heads) -> None:
         # Of whom nothing is known, nothing can be wrong.
-        known = {key: seq for key, seq in heads.seqs.items() if self.stream(key).told is not None}
+        streams_here = self._streams
+        known = {
+            key: seq for key, seq in heads.seqs.items() if key in streams_here and streams_here[key].told is not None
+        }
         until = self.pace.monotonic() + self.pace.patience_seconds
         while True:
             behind = {key: seq for key, seq in known.items() if self.stream(key).brought < seq}
@@ -172,8 +175,7 @@ class Hub:
 
     def watch(self, shape: Shape) -> Watched:
         """The one that everybody shares. Raises Unavailable where there are too many."""
-        some = self._watched.setdefault(shape.clinic_key, {})
-        watched = some.get(shape)
+        watched = self.watched(shape)
         if watched is None:
             if self._shapes >= self.pace.shapes:
                 self._forget_idle()
@@ -190,8 +192,7 @@ class Hub:
 
     def discard(self, watched: Watched) -> None:
         """Where nobody uses it."""
-        some = self._watched.get(watched.shape.clinic_key, {})
-        if watched.idle and some.get(watched.shape) is watched:
+        if watched.idle and self.watched(watched.shape) is watched:
             self._remove(watched)
 
     def member(self, shape: Shape, after: str | None) -> Member:
@@ -330,3 +331,5 @@ class Hub:
         self._shapes -= 1
         if not some:
             del self._watched[watched.shape.clinic_key]
+            if watched.stream.told is None:  # Perhaps there is no such clinic.
+                self._streams.pop(watched.shape.clinic_key, None)

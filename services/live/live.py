@@ -1,7 +1,6 @@
 """What subscriptions and queries ask of the live calendar."""
 
 from domain import streams
-from domain.faults import BadInput
 from domain.frames import Snapshot
 from domain.shapes import Shape
 from services.live.hub import Hub
@@ -22,7 +21,7 @@ class Live:
         watched = self._hub.watch(shape)
         try:
             await watched.prepare()
-        except BadInput:
+        except BaseException:
             self._hub.discard(watched)
             raise
         return self._hub.member(shape, after)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from domain import touched, zones
+from domain.appointments import OpenSlot
 from domain.faults import Unavailable
 from domain.frames import Delta, Frame, Heartbeat, Snapshot, SnapshotReason
 from domain.shapes import Shape
@@ -257,10 +258,12 @@ class Watched:
         self._send(self._snapshot(view, reason))
 
     async def _admit(self) -> None:
+        """One read serves all who wait here for the primary: they had asked before it begins."""
         joining, self._joining = self._joining, []
+        primary: dict[SnapshotReason, Snapshot] = {}
         for index, one in enumerate(joining):
             try:
-                frame = await self._first(one)
+                frame = await self._first(one, primary)
             except BaseException:
                 self._joining = [*joining[index:], *self._joining]
                 raise
@@ -273,20 +276,26 @@ class Watched:
                 self.members.add(one.member)
                 one.member.put(frame)
 
-    async def _first(self, one: Joining) -> Frame:
+    async def _first(self, one: Joining, primary: dict[SnapshotReason, Snapshot]) -> Frame:
         reason = one.reason
         if one.resume is not None:
             resumed = await self._resume(one.resume, one.after)
             if not isinstance(resumed, SnapshotReason):
                 return resumed
             reason = resumed
-        if one.primary and self._covers is not None:
-            covers = self._covers
-            found = await self._host.snapshots.read(replace(self.shape, last=covers), primary=True)
-            if found.through < covers:
-                self.start_over(SnapshotReason.INVALIDATED)
-            return self._made(Content(self._through, found.slots), reason)
-        return self._snapshot(await self._fresh_view(), reason)
+        if not one.primary or self._covers is None:
+            return self._snapshot(await self._fresh_view(), reason)
+        if reason not in primary:
+            slots = next(iter(primary.values())).slots if primary else await self._past_the_log(self._covers)
+            primary[reason] = self._made(Content(self._through, slots), reason)
+        return primary[reason]
+
+    async def _past_the_log(self, covers: date) -> list[OpenSlot]:
+        """What the chain shows, as the database has it by now."""
+        found = await self._host.snapshots.read(replace(self.shape, last=covers), primary=True)
+        if found.through < covers:
+            self.start_over(SnapshotReason.INVALIDATED)
+        return found.slots
 
     async def _resume(self, cursor: Cursor, after: str) -> Delta | Heartbeat | SnapshotReason:
         """What lies between as one delta, a heartbeat where nothing does, or why it can't be had (rule 25)."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from domain import streams
-from domain.frames import Heartbeat
+from domain.faults import BadInput, Unavailable
+from domain.frames import Heartbeat, SnapshotReason
 from domain.streams import Cursor
 from tests.services.live_town import TODAY, Server, Town, View, frame, truth, week
 
@@ -98,3 +99,38 @@ async def test_a_first_event_that_leaves_one_out_is_a_gap_whoever_asked_meanwhil
     server.hear(*later)
     view.apply(await frame(member))
     assert view.shown(town.now) == {one.id: 1 for one in (await truth(town, week())).slots}
+
+
+async def test_34_all_who_are_ahead_of_this_process_share_one_read(town: Town) -> None:
+    server = Server.on(town, process=True, **FAST)
+    server.hear(*town.take(1, DAY, 540)[1])
+    await frame(await server.live.availability(week(), None))
+    missing = [town.take(1, DAY, minute)[1][0] for minute in (600, 630, 660)]
+    ahead = str(Cursor("epoch-1", 1, 4, week().last.toordinal()))
+    afters = [ahead if turn % 2 else town.position(missing[0]) for turn in range(1000)]
+    members = [await server.live.availability(week(), after) for after in afters]
+    frames = await asyncio.gather(*(frame(one, 5) for one in members))
+    assert 1 <= len(server.snapshots.asked) <= 10  # as often as a read takes, not as they are many
+    assert {one.reason for one in frames} == {SnapshotReason.GAP, SnapshotReason.INITIAL}
+    assert len({id(one) for one in frames}) <= 20
+    assert frames[0].slots == (await truth(town, week())).slots
+
+
+async def test_made_up_ids_leave_nothing_behind(town: Town) -> None:
+    server = Server.on(town, **FAST, shapes=2)
+    for number in range(1000, 1100):
+        with pytest.raises(BadInput):
+            await server.live.availability(week(clinic=number), None)
+    server.reading.down = True
+    with pytest.raises(Unavailable):
+        await server.live.availability(week(clinic=1100), None)
+    server.reading.down = False
+    assert (server.hub.counts()["clinics"], server.hub.counts()["shapes"]) == (0, 0)
+    members = [await server.live.availability(week(days=days), None) for days in (1, 2)]
+    for one in members:
+        await frame(one)
+    for number in range(1000, 1100):
+        with pytest.raises(Unavailable):
+            await server.live.availability(week(clinic=number), None)
+    assert server.hub.counts()["clinics"] == 1
+    assert server.hub._watched.keys() == server.hub._streams.keys() == {1}
