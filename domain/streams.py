@@ -19,6 +19,7 @@ PATIENTS: Final = "patients.v1"
 TOPICS: Final = (AVAILABILITY, STAFF, PATIENTS)
 
 VERSION: Final = 1
+CURSOR_CHARACTERS: Final = 256
 Span = tuple[int, int]
 Closed = tuple[int, int, int]
 
@@ -64,18 +65,19 @@ def position(cursor: str) -> Position | None:
 
 
 def read(cursor: str) -> Position | Cursor | None:
-    """What a cursor stands for, or None where it can't be read."""
+    """What a cursor stands for, or None where it can't be read: each has one spelling, and a length that nothing outgrows."""
+    if len(cursor) > CURSOR_CHARACTERS:
+        return None
     try:
         plain = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode()
         kind, epoch, *numbers = plain.split("|")
         values = [int(number) for number in numbers]
     except (binascii.Error, ValueError):
         return None
-    if kind == "1" and len(values) == 3:
-        return Position(epoch, *values)
-    if kind == "2" and len(values) == 3:
-        return Cursor(epoch, *values)
-    return None
+    if kind not in ("1", "2") or len(values) != 3:
+        return None
+    found = Position(epoch, *values) if kind == "1" else Cursor(epoch, *values)
+    return found if str(found) == cursor else None
 
 
 @dataclass(frozen=True, slots=True)

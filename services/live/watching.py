@@ -1,12 +1,13 @@
 """A shape that is being watched: one chain of frames for everybody on it, made of what changed and how it stands now.
 
-It keeps no times. Every event mentions all that it touches, and a frame says how that stands when it is made: whoever got a
-snapshot at or after a frame's cursor ends up with the truth (rules 23 to 32).
+It keeps no times, but what those who join were given, for a second (`recent`). Every event mentions all that it touches, and a
+frame says how that stands when it is made: whoever got a snapshot at or after a frame's cursor ends up with the truth (rules 23
+to 32).
 """
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
@@ -25,11 +26,11 @@ from services.live.clock import Clock
 from services.live.member import Member
 from services.live.pace import Pace
 from services.live.reading import Change, Content, Facts, Reading
+from services.live.recent import Recent, View
 from services.live.snapshots import Snapshots
 from services.live.stream import ClinicStream
 
 MIDNIGHT_SECONDS: Final = 1.0  # This process's clock may stand a little before the one that decides.
-RESUMED_MAX: Final = 256
 _STRENGTH: Final = (SnapshotReason.INVALIDATED, SnapshotReason.GAP, SnapshotReason.EPOCH_CHANGED)
 log = structlog.get_logger()
 
@@ -57,17 +58,6 @@ class Joining:
     primary: bool = False
 
 
-@dataclass(slots=True)
-class View:
-    """All times as they stood at `seq` or later; and what was made of them for those who join."""
-
-    content: Content
-    epoch: str
-    seq: int
-    made_at: float
-    snapshots: dict[tuple[SnapshotReason, str], Snapshot] = field(default_factory=dict)
-
-
 class Watched:
     """What lies outside of `since` and `until` (UTC seconds) can't touch it. `covers` is the last date that the chain shows,
     `through` the last that fits; both stay until a snapshot for everybody.
@@ -92,9 +82,7 @@ class Watched:
         self._midnight: float | None = None
         self._zone: ZoneInfo = zones.named("UTC")
         self._zone_name = "UTC"
-        self._view: View | None = None
-        self._resumed: dict[int, tuple[float, Change]] = {}
-        self._resumed_frames: dict[str, tuple[float, Delta | Heartbeat]] = {}
+        self.recent = Recent(self._pace)
         self._seq, self._epoch = 0, ""
         self._cursor = ""
         self._sent_at = float("-inf")
@@ -104,10 +92,6 @@ class Watched:
     @property
     def idle(self) -> bool:
         return not (self.members or self._joining or self.entering or self._task)
-
-    @property
-    def waiting(self) -> int:
-        return len(self._joining)
 
     def forgettable(self, now: float) -> bool:
         return self.idle and now - self._quiet_since >= self._pace.keep_seconds
@@ -133,7 +117,7 @@ class Watched:
         if event.invalidated or event.provider_key is None or len(self._pending) >= self._pace.pending:
             self.start_over(SnapshotReason.INVALIDATED)
         elif self.idle:
-            self._forget_views()
+            self.recent.forget()
         else:
             self._pending.append(event)
             self._wake()
@@ -143,7 +127,7 @@ class Watched:
         self._generation += 1
         self._facts, self._covers, self._midnight = None, None, None
         self.since, self.until = ALL_TIME
-        self._forget_views()
+        self.recent.forget()
         self._pending.clear()
         if not self.idle:
             if self._reset is None or _STRENGTH.index(reason) > _STRENGTH.index(self._reset):
@@ -161,6 +145,7 @@ class Watched:
 
     def beat(self, now: float, clock: datetime) -> None:
         """What comes by time alone: the heartbeat, and the midnight that lets a new day into the booking window."""
+        self.recent.trim()
         if self._midnight is not None and clock.timestamp() >= self._midnight and self._facts is not None:
             covers = reading.covers(self.shape, self._facts, self._through, clock)
             if covers != self._covers:
@@ -218,7 +203,7 @@ class Watched:
             if self._pending or self._reset:
                 self._pending.clear()
                 self._reset = None
-                self._forget_views()
+                self.recent.forget()
             view = await self._fresh_view()
             if self._reset is None and not self._pending and self.stream.told is not None:
                 view.seq = max(view.seq, self.stream.told)
@@ -245,7 +230,7 @@ class Watched:
                 raise
             if self._reset is None and len(change) <= self._pace.ids:
                 if change:
-                    self._forget_views()
+                    self.recent.forget()
                     before = self._cursor
                     self._stand(max(told, self._seq))
                     self._send(Delta(before, self._cursor, self._now(), change.opened, change.removed))
@@ -310,36 +295,33 @@ class Watched:
         events = [event for event in since if self.concerns(event)]
         if any(event.invalidated or event.provider_key is None for event in events):
             return SnapshotReason.INVALIDATED
-        kept, now = self._resumed_frames.get(after), self._pace.monotonic()
-        if kept is not None and kept[1].cursor == self._cursor and now - kept[0] < self._pace.fresh_seconds:
-            return kept[1]
+        kept, now = self.recent.frame(after, self._cursor), self._pace.monotonic()
+        if kept is not None:
+            return kept
         change = await self._changed_since(events, facts, covers) if events else Change()
         if len(change) > self._pace.ids:
             return SnapshotReason.INVALIDATED
         frame: Delta | Heartbeat = Heartbeat(after, self._cursor, self._now())
         if change:
             frame = Delta(after, self._cursor, self._now(), change.opened, change.removed)
-        if len(self._resumed_frames) >= RESUMED_MAX:
-            self._resumed_frames.clear()
-        self._resumed_frames[after] = (now, frame)
+        self.recent.keep_frame(after, now, frame)
         return frame
 
     async def _changed_since(self, events: list[CalendarEvent], facts: Facts, covers: date) -> Change:
         """Shared by all who resume before the same change; forgotten with the next frame."""
-        now = self._pace.monotonic()
-        known = self._resumed.get(events[0].seq)
-        if known is not None and now - known[0] < self._pace.fresh_seconds:
-            return known[1]
+        known, now = self.recent.change(events[0].seq), self._pace.monotonic()
+        if known is not None:
+            return known
         change = await self._host.reading.changed(self.shape, facts, events, covers)
-        self._resumed[events[0].seq] = (now, change)
+        self.recent.keep_change(events[0].seq, now, change)
         return change
 
     async def _fresh_view(self) -> View:
         """All times, read once for those who join within a second; `seq` is what they contain at least."""
         while True:
-            now = self._pace.monotonic()
-            if self._view is not None and now - self._view.made_at < self._pace.fresh_seconds:
-                return self._view
+            kept, now = self.recent.view(), self._pace.monotonic()
+            if kept is not None:
+                return kept
             await self._host.know(self.stream)
             facts = await self.prepare()
             generation, epoch, seq, clock = self._generation, self._host.epoch, self.stream.told, self._host.clock.now()
@@ -358,8 +340,9 @@ class Watched:
                 self._through = content.through
                 self._covers = reading.covers(self.shape, facts, content.through, clock)
                 self._midnight = self._next_midnight(facts.zone, clock) if self._covers < self._through else None
-            self._view = View(content, epoch, seq, now)
-            return self._view
+            view = View(content, epoch, seq, now)
+            self.recent.keep_view(view)
+            return view
 
     def _snapshot(self, view: View, reason: SnapshotReason) -> Snapshot:
         key = (reason, self._cursor)
@@ -387,11 +370,6 @@ class Watched:
         assert self._covers is not None
         self._seq, self._epoch = seq, epoch or self._epoch
         self._cursor = str(Cursor(self._epoch, self.shape.clinic_key, seq, self._covers.toordinal()))
-
-    def _forget_views(self) -> None:
-        self._view = None
-        self._resumed.clear()
-        self._resumed_frames.clear()
 
     def _next_midnight(self, zone: ZoneInfo, clock: datetime) -> float:
         return touched.next_day(zone, zones.today(clock, zone)) + MIDNIGHT_SECONDS

@@ -8,12 +8,12 @@ import pytest
 
 from domain import streams
 from domain.faults import BadInput, Unavailable
-from domain.frames import Heartbeat, SnapshotReason
+from domain.frames import Heartbeat, Snapshot, SnapshotReason
 from domain.streams import Cursor
 from tests.services.live_town import TODAY, Server, Town, View, frame, truth, week
 
 DAY = TODAY + timedelta(days=1)
-FAST = {"frame_seconds": 0.0, "patience_seconds": 0.05, "backoff_seconds": 0.001}
+FAST: dict[str, Any] = {"frame_seconds": 0.0, "patience_seconds": 0.05, "backoff_seconds": 0.001}
 
 
 @pytest.fixture
@@ -134,3 +134,36 @@ async def test_made_up_ids_leave_nothing_behind(town: Town) -> None:
             await server.live.availability(week(clinic=number), None)
     assert server.hub.counts()["clinics"] == 1
     assert server.hub._watched.keys() == server.hub._streams.keys() == {1}
+
+
+async def test_a_quiet_shape_keeps_no_times(town: Town) -> None:
+    clock = [0.0]
+    server = Server.on(town, **FAST, monotonic=lambda: clock[0])
+    member, view = await server.live.availability(week(), None), View()
+    view.apply(await frame(member))
+    server.hear(*town.take(1, DAY, 540)[1])
+    await frame(member)
+    await resumed(server, view)
+    await frame(await server.live.availability(week(), None))
+    watched = server.hub.watched(week())
+    assert watched is not None
+    assert len(watched.recent) == 3
+    clock[0] = 1.0
+    server.hub.sweep()
+    assert len(watched.recent) == 0
+
+
+async def test_26_a_cursor_has_one_spelling(town: Town) -> None:
+    server = Server.on(town, **FAST)
+    first = await frame(await server.live.availability(week(), None))
+    for padded in (
+        first.cursor + "!",
+        first.cursor + "=",
+        first.cursor + "!" * 60_000,
+        " " + first.cursor,
+        "A" * 60_000,
+    ):
+        again = await frame(await server.live.availability(week(), padded))
+        assert isinstance(again, Snapshot)
+        assert again.reason is SnapshotReason.GAP
+    assert isinstance(await frame(await server.live.availability(week(), first.cursor)), Heartbeat)
