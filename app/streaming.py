@@ -58,8 +58,10 @@ class Streaming:
         """`hub` hears everything, `heard` after it. Begins once the log's last minutes are read, or it is away (rule 25)."""
 
         def receive(event: streams.Event) -> None:
-            hub.receive(event)
-            heard(event)
+            try:
+                hub.receive(event)
+            finally:
+                heard(event)
 
         async with Feed(self._source, receive) as feed, beside(hub.run()):
             _tell(hub, feed)

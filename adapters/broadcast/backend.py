@@ -14,7 +14,7 @@ import orjson
 import structlog
 from broadcaster import BroadcastBackend, Event
 
-from domain.streams import TOPICS, Resumed
+from domain.streams import AVAILABILITY, Resumed
 
 log = structlog.get_logger(__name__)
 
@@ -117,12 +117,15 @@ class LogBackend(BroadcastBackend):
             delay = min(self._retry_seconds * 2 ** min(failures - 1, 16), RETRY_SECONDS_MAX)
             await asyncio.sleep(delay * random.uniform(0.5, 1))
 
+    def announce(self) -> None:
+        """Whoever follows compares itself with the log: something may be missing. Once for all topics, where the pulses are."""
+        self._put(AVAILABILITY, _RESUMED)
+
     def _resumed(self, failures: int) -> None:
         """Comes before whatever is read after an outage."""
         if failures:
             log.info("the log is read again", attempts=failures)
-            for topic in TOPICS:
-                self._put(topic, _RESUMED)
+            self.announce()
 
     def _put(self, topic: str, text: str) -> None:
         self._waiting.setdefault(topic, []).append(text)

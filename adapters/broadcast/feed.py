@@ -24,6 +24,8 @@ KINDS_MAX: Final = 100
 class Feed:
     """`receive` is called without awaiting anything, for each event of each topic; what it raises is logged and counted.
 
+    It gets one `Resumed` after each outage of the log, and after a task here was begun again.
+
     One subscription per topic for the whole life of the process. broadcaster's queues have no bound: they stay short because
     they are emptied at once, here, and because the backend reads on only when it was listened to.
     """
@@ -126,4 +128,5 @@ class Feed:
     def _restarted(self, task: asyncio.Task[None]) -> None:
         self.restarts += 1
         error = None if task.cancelled() else task.exception()
+        self._backend.announce()  # What it had in hand is gone.
         log.error("a task of the feed had ended and is begun again", task=task.get_name(), exc_info=error)

@@ -128,6 +128,13 @@ class ProcessCalendars:
                 self._points.setdefault(clinic_key, place)
                 del self._asked[clinic_key]
 
+    def doubt(self) -> None:
+        """The log was lost: nothing kept counts until it is known what is missing."""
+        self._trust.doubt()
+
+    def settle(self) -> None:
+        self._trust.settle()
+
     # What this process wrote itself: known before the streams tell.
 
     def wrote(self, versions: Mapping[int, int]) -> None:

@@ -36,6 +36,10 @@ class Calendars(Protocol):
 
     def heard(self, pulse: Pulse) -> None: ...
 
+    def doubt(self) -> None: ...
+
+    def settle(self) -> None: ...
+
 
 class Hub:
     """`receive` is all that the log calls; it never waits."""
@@ -62,6 +66,14 @@ class Hub:
     # The log
 
     def receive(self, event: Event) -> None:
+        """What it raises is a gap for whom the event concerns."""
+        try:
+            self._take(event)
+        except Exception:
+            self._fail(event)
+            raise
+
+    def _take(self, event: Event) -> None:
         match event:
             case CalendarEvent():
                 if self._of_this_epoch(event.epoch):
@@ -76,15 +88,31 @@ class Hub:
                     self._pulse = (self.pace.monotonic(), event.horizon_age)
                 self._calendars.heard(event)
             case Resumed():
+                self._calendars.doubt()
                 self.visits.reset(SnapshotReason.GAP)
                 self._compare_again = True
                 if not self._comparing:
+                    self._comparing = True
                     self.spawn(self._compare())
+
+    def _fail(self, event: Event) -> None:
+        match event:
+            case CalendarEvent():
+                self._miss(event.clinic_key, event.seq)
+            case VisitEvent():
+                self.visits.reset(SnapshotReason.GAP)
+
+    def _miss(self, clinic_key: int, seq: int) -> None:
+        """Something up to that number is missing: everybody there reads again."""
+        self.stream(clinic_key).lose(seq)
+        for watched in self._watched.get(clinic_key, {}).values():
+            watched.start_over(SnapshotReason.GAP)
+        self._calendars.drop(clinic_key)
 
     @property
     def trusted(self) -> bool:
-        """Whether what this process knows is at most a few seconds old."""
-        if self._pulse is None:
+        """Whether what this process knows is at most a few seconds old, and nothing may be missing."""
+        if self._pulse is None or self._comparing:
             return False
         heard_at, horizon_age = self._pulse
         return self.pace.monotonic() - heard_at < self.pace.trust_seconds and horizon_age < self.pace.trust_seconds
@@ -134,42 +162,40 @@ class Hub:
 
     async def _compare(self) -> None:
         """After the source was lost: whoever does not come as far as the database is by now reads everything again."""
-        self._comparing, wait = True, self.pace.backoff_seconds
-        try:
-            while self._compare_again:
-                self._compare_again = False
-                try:
-                    heads = await self.reading.heads(list(self._streams))
-                except Unavailable:
-                    self._compare_again = True
-                    await asyncio.sleep(wait)
-                    wait = min(wait * 2, self.pace.backoff_seconds_max)
-                    continue
-                await self._catch_up(heads)
-        finally:
-            self._comparing = False
+        wait = self.pace.backoff_seconds
+        while self._compare_again:
+            self._compare_again = False
+            try:
+                compared = await self._catch_up(await self.reading.heads(list(self._streams)))
+            except Unavailable:
+                compared = False
+            except Exception:  # Whatever it was: nothing here is believed before it was compared.
+                log.exception("the live calendar could not be compared")
+                compared = False
+            if not compared:
+                self._compare_again = True
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, self.pace.backoff_seconds_max)
+        self._comparing = False
+        self._calendars.settle()
 
-    async def _catch_up(self, heads: Heads) -> None:
+    async def _catch_up(self, heads: Heads) -> bool:
+        """Whether it is known now what is missing."""
+        streams = self._streams
         # Of whom nothing is known, nothing can be wrong.
-        streams_here = self._streams
-        known = {
-            key: seq for key, seq in heads.seqs.items() if key in streams_here and streams_here[key].told is not None
-        }
+        known = {key: seq for key, seq in heads.seqs.items() if key in streams and streams[key].told is not None}
         until = self.pace.monotonic() + self.pace.patience_seconds
         while True:
+            if self.epoch is not None and heads.epoch != self.epoch:
+                return False
             behind = {key: seq for key, seq in known.items() if self.stream(key).brought < seq}
-            if heads.epoch != self.epoch or not behind or self.pace.monotonic() >= until:
+            if not behind or self.pace.monotonic() >= until:
                 break
             await asyncio.sleep(self.pace.patience_seconds / 50)
-        if heads.epoch != self.epoch:
-            return
         for key, seq in behind.items():
-            stream = self.stream(key)
             log.warning("events did not come", clinic=key, seq=seq)
-            stream.lose(seq)
-            self._calendars.drop(key)
-            for watched in self._watched.get(key, {}).values():
-                watched.start_over(SnapshotReason.GAP)
+            self._miss(key, seq)
+        return True
 
     # Who watches
 
@@ -292,12 +318,18 @@ class Hub:
         """Heartbeats, midnights, and forgetting what nobody watches; until it is cancelled."""
         while True:
             await asyncio.sleep(self.pace.sweep_seconds)
-            self.sweep()
+            try:
+                self.sweep()
+            except Exception:  # The next one may be none the worse, and without any there are no heartbeats.
+                log.exception("a sweep of the live calendar failed")
 
     def sweep(self) -> None:
         now, clock = self.pace.monotonic(), self.clock.now()
-        for watched in self._all():
-            watched.beat(now, clock)
+        for watched in list(self._all()):
+            try:
+                watched.beat(now, clock)
+            except Exception:  # The others go on.
+                log.exception("a live calendar has no heartbeat", clinic=watched.shape.clinic_key)
         self._forget_idle(now)
         self.visits.beat(now)
         for stream in self._streams.values():

@@ -51,7 +51,7 @@ class Mailbox(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        """Raises TooSlow, Unavailable, or StopAsyncIteration where it was closed."""
+        """Raises TooSlow, Unavailable, BadInput where the ids name nothing any more, or StopAsyncIteration where it was closed."""
         if self._enter is not None:
             enter, self._enter = self._enter, None
             try:
@@ -89,9 +89,13 @@ class Mailbox(Generic[T]):
         read, self._read = self._read, False
         if read and at - last >= within:
             return True
-        self._fault = TooSlow()
-        self.close()
+        self.fail(TooSlow())
         return False
+
+    def fail(self, fault: Exception) -> None:
+        """Ends it with that fault."""
+        self._fault = fault
+        self.close()
 
     def close(self) -> None:
         """Leaves at once and frees everything; may be called again."""

@@ -29,6 +29,7 @@ class Trust:
         self._offset: float | None = None  # From our clock to the database's; None while that is not known.
         self._before: tuple[float, float] = (NEVER, NEVER)
         self._told = NEVER
+        self._doubted = False
 
     def heard(self, pulse: Pulse) -> None:
         here = self._clock()
@@ -49,10 +50,17 @@ class Trust:
         """Nothing is believed until pulses come at their pace again."""
         self._heard_at, self._offset, self._before = NEVER, None, (NEVER, NEVER)
 
+    def doubt(self) -> None:
+        """Something may be missing: nothing is believed until `settle`, whatever pulses come."""
+        self._doubted = True
+
+    def settle(self) -> None:
+        self._doubted = False
+
     def now(self) -> datetime | None:
         """The database's clock, never backwards but where it was set back itself; None while the streams are not believed."""
         here = self._clock()
-        if self._offset is None or here - self._heard_at >= TRUSTED_SECONDS:
+        if self._doubted or self._offset is None or here - self._heard_at >= TRUSTED_SECONDS:
             return None
         self._told = max(self._told, here + self._offset)
         return datetime.fromtimestamp(self._told, UTC)

@@ -16,7 +16,7 @@ import structlog
 
 from domain import touched, zones
 from domain.appointments import OpenSlot
-from domain.faults import Unavailable
+from domain.faults import BadInput, Unavailable
 from domain.frames import Delta, Frame, Heartbeat, Snapshot, SnapshotReason
 from domain.shapes import Shape
 from domain.streams import CalendarEvent, Cursor
@@ -189,6 +189,8 @@ class Watched:
                     log.warning("a live calendar waits", clinic=self.shape.clinic_key, reason=str(fault))
                     await asyncio.sleep(wait)
                     wait = min(wait * 2, self._pace.backoff_seconds_max)
+                except BadInput as fault:
+                    self._refuse(fault)
                 except Exception:
                     # Everybody who watches would be left without a word; what is pending stays, and a moment later may do.
                     log.exception("a live calendar failed", clinic=self.shape.clinic_key)
@@ -196,6 +198,14 @@ class Watched:
                     wait = min(wait * 2, self._pace.backoff_seconds_max)
         finally:
             self._task = None
+
+    def _refuse(self, fault: BadInput) -> None:
+        """The ids name nothing any more, as after another life of the database: there will be no frame."""
+        for member in [*self.members, *(one.member for one in self._joining)]:
+            member.fail(fault)
+        self._joining.clear()
+        self._pending.clear()
+        self._reset = None
 
     async def _turn(self) -> None:
         if not self.members:

@@ -234,6 +234,12 @@ class Process(Primary):
     def heard(self, _pulse: Pulse) -> None:
         return
 
+    def doubt(self) -> None:
+        return
+
+    def settle(self) -> None:
+        return
+
 
 class NoCalendars:
     def apply(self, _event: CalendarEvent) -> None:
@@ -246,6 +252,12 @@ class NoCalendars:
         return
 
     def heard(self, _pulse: Pulse) -> None:
+        return
+
+    def doubt(self) -> None:
+        return
+
+    def settle(self) -> None:
         return
 
 
@@ -303,10 +315,11 @@ class TownSnapshots(Snapshots):
         self.town = town
         self.times = Primary(town)
         self.asked: list[bool] = []
+        self.seconds = 0.0  # that a read takes
 
     async def read(self, shape: Shape, *, primary: bool) -> Snapshot:
         self.asked.append(primary)
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.seconds)
         about = facts(self.town, shape)
         content = await truth(self.town, shape, self.times)
         until = reading.covers(shape, about, content.through, self.town.now)

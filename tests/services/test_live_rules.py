@@ -731,6 +731,12 @@ async def test_the_process_s_calendars_are_told_before_anybody_reads(town: Town)
         def heard(self, _pulse: Pulse) -> None:
             told.append("heard")
 
+        def doubt(self) -> None:
+            told.append("doubt")
+
+        def settle(self) -> None:
+            told.append("settle")
+
     server = Server.on(town, calendars=Told(), **FAST)
     member = await server.live.availability(week(), None)
     await frame(member)
@@ -740,6 +746,14 @@ async def test_the_process_s_calendars_are_told_before_anybody_reads(town: Town)
     town.restore()
     server.hear(town.pulse(), *town.take(1, DAY, in_new_york(12))[1])
     assert told[3:] == ["forget", "heard", "apply 1"]
+    server.hear(Resumed())
+    assert (told[6:], server.hub.trusted) == (["doubt"], False)  # though a pulse came just now
+    server.reading.down = True
+    await asyncio.sleep(0.02)
+    assert told[6:] == ["doubt"]
+    server.reading.down = False
+    await settled(lambda: told[6:] == ["doubt", "settle"])
+    assert server.hub.trusted
 
 
 def test_the_clock_follows_pulses_but_not_those_of_a_backlog() -> None:

@@ -263,6 +263,16 @@ def test_pulses_of_a_backlog_are_not_believed(here: Here, fresh: bool) -> None:
     assert trust.now() is not None
 
 
+def test_nothing_counts_while_something_may_be_missing_whatever_pulses_come(here: Here) -> None:
+    here.learn(4)
+    here.kept.doubt()
+    for _ in range(3):
+        here.next_pulse()
+        assert (here.version(), here.kept.ticket(), here.kept.now()) == (None, None, None)
+    here.kept.settle()
+    assert here.version() == 4
+
+
 def test_one_old_pulse_is_no_sign_of_life(here: Here) -> None:
     trust = Trust(lambda: here.seconds)
     trust.heard(Pulse(EPOCH, NOW - timedelta(hours=1), 0.0))
