@@ -4,7 +4,7 @@ Each (provider, clinic) has a calendar of its own: each clinic hears of one chan
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +25,7 @@ WEEKS_MAX: Final = 60_000  # In all calendars together: 15 MB of bits.
 WIDEST_WEEKS: Final = 27
 HEARD_MAX: Final = 50_000
 KINDS_MAX: Final = 1_000
+FLOOR_MARGIN: Final = timedelta(seconds=3)  # How far our idea of the database's clock may be off, and more.
 
 
 @dataclass(slots=True)
@@ -36,6 +37,14 @@ class _Entry:
     calendar: Calendar | None = None
     schedule: Schedule | None = None
     offerings: dict[int, Offering | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Floor:
+    """What this process wrote, and when: by the database's clock, None until that is known."""
+
+    version: int
+    at: datetime | None
 
 
 class ProcessCalendars:
@@ -60,7 +69,8 @@ class ProcessCalendars:
         self._count = 0
         self._dropped: dict[int, int] = {}
         self._forgotten = 0
-        self._floors: dict[int, int] = {}
+        self._newest: dict[int, int] = {}  # Versions heard by resource, at any clinic.
+        self._floors: dict[int, _Floor] = {}
 
     # What the hub says.
 
@@ -75,6 +85,7 @@ class ProcessCalendars:
                 self.drop(clinic_key)
             return
         if event.opening_key is not None:  # Openings are no ticks, and are read where they are asked for.
+            self._hear((event.opening_key, clinic_key), event.version)
             if event.invalidated:
                 self._changed(clinic_key, provider_key)
             return
@@ -111,7 +122,9 @@ class ProcessCalendars:
         self._forgotten = self._count
         self._entries.clear()
         self._weeks = 0
-        for known in (self._at, self._kinds, self._points, self._asked, self._heard, self._dropped, self._floors):
+        self._floors.clear()
+        self._newest.clear()
+        for known in (self._at, self._kinds, self._points, self._asked, self._heard, self._dropped):
             known.clear()
         self._epoch = None
         self._trust.lost()
@@ -127,6 +140,7 @@ class ProcessCalendars:
             if at < heard_until:
                 self._points.setdefault(clinic_key, place)
                 del self._asked[clinic_key]
+        self._forget_floors(heard_until)
 
     def doubt(self) -> None:
         """The log was lost: nothing kept counts until it is known what is missing."""
@@ -139,10 +153,36 @@ class ProcessCalendars:
 
     def wrote(self, versions: Mapping[int, int]) -> None:
         """From here on reads pass over calendars that are older than these versions of their resources."""
+        now = self._trust.now()
         for resource_key, version in versions.items():
-            self._floors[resource_key] = max(version, self._floors.get(resource_key, 0))
+            before = self._floors.get(resource_key)
+            self._floors[resource_key] = _Floor(max(version, before.version) if before else version, now)
         if len(self._floors) > HEARD_MAX:
             self._clear()
+
+    def is_behind(self, clinic_key: int, provider_keys: Iterable[int]) -> bool:
+        """Whether the streams have yet to tell this clinic of something that we wrote of these providers."""
+        if not self._floors:
+            return False
+        return any(
+            self._heard.get((key, clinic_key), (0, 0))[0] < self._floors[key].version
+            for key in provider_keys
+            if key in self._floors
+        )
+
+    def is_behind_anywhere(self) -> bool:
+        """Whether they have yet to tell anybody of something that we wrote: of openings, nobody knows here whose they are."""
+        return any(self._newest.get(key, 0) < floor.version for key, floor in self._floors.items())
+
+    def _forget_floors(self, heard_until: datetime) -> None:
+        """Those of which all was heard: what is kept is as new."""
+        now = self._trust.now()
+        if now is None:
+            return
+        for key, floor in list(self._floors.items()):
+            floor.at = floor.at or now
+            if floor.at + FLOOR_MARGIN < heard_until:
+                del self._floors[key]
 
     def saved(self, clinic_keys: Sequence[int] | None = None, provider_key: int | None = None) -> None:
         """After a save of a record of these clinics, of this provider, or (without clinics) of what any clinic may offer."""
@@ -198,11 +238,15 @@ class ProcessCalendars:
                 entry.calendar is not None
                 and entry.numbers.start <= numbers.start
                 and numbers.stop <= entry.numbers.stop
-                and not (own and entry.version < self._floors.get(provider_key, 0))
+                and not (own and self._is_below(provider_key, entry.version))
             ):
                 found[key] = Looked(offering, entry.schedule, entry.calendar, now)
                 self._entries.move_to_end((provider_key, clinic_key))
         return found
+
+    def _is_below(self, resource_key: int, version: int) -> bool:
+        floor = self._floors.get(resource_key)
+        return floor is not None and version < floor.version
 
     def ticket(self) -> int | None:
         return None if self._trust.now() is None else self._count
@@ -288,8 +332,10 @@ class ProcessCalendars:
         self._count += 1
         if len(self._heard) >= HEARD_MAX and pair not in self._heard:
             self._heard.clear()
+            self._newest.clear()
             self._forgotten = self._count  # Reads in flight can't be measured any more.
         self._heard[pair] = max(version, self._heard.get(pair, (0, 0))[0]), self._count
+        self._newest[pair[0]] = max(version, self._newest.get(pair[0], 0))
 
     def _clear(self) -> None:
         """Nothing kept counts any more; what comes next does."""

@@ -1,7 +1,7 @@
 """Follows the log and keeps everybody who watches up to date: one per process, all on its event loop."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 import structlog
@@ -39,6 +39,10 @@ class Calendars(Protocol):
     def doubt(self) -> None: ...
 
     def settle(self) -> None: ...
+
+    def is_behind(self, clinic_key: int, provider_keys: Iterable[int]) -> bool: ...
+
+    def is_behind_anywhere(self) -> bool: ...
 
 
 class Hub:
@@ -226,6 +230,13 @@ class Hub:
             await self._enter(member, shape, after)
 
         return Mailbox(self.pace.mailbox, self._leave, enter)
+
+    def is_behind_us(self, watched: Watched) -> bool:
+        """Whether this process has written something there that its log has not brought yet."""
+        facts = watched.facts
+        if facts is None or facts.visit_type.duration_minutes is None:
+            return self._calendars.is_behind_anywhere()
+        return self._calendars.is_behind(watched.shape.clinic_key, facts.provider_keys)
 
     def glance(self, watched: Watched) -> Member:
         """A member that gets one snapshot first, whatever else; close it."""

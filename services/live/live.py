@@ -31,6 +31,8 @@ class Live:
         watched = self._hub.watched(shape)
         if watched is None or not watched.members or not self._hub.trusted:
             return await self._snapshots.read(shape, primary=at_least is not None)
+        if self._hub.is_behind_us(watched):
+            return await self._snapshots.read(shape, primary=True)  # Who wrote here finds what was written.
         if at_least is not None:
             place = streams.read(at_least)
             known = place is not None and (place.epoch, place.clinic_key) == (self._hub.epoch, shape.clinic_key)

@@ -93,6 +93,11 @@ class Watched:
     def idle(self) -> bool:
         return not (self.members or self._joining or self.entering or self._task)
 
+    @property
+    def facts(self) -> Facts | None:
+        """None where they are to be read."""
+        return self._facts
+
     def forgettable(self, now: float) -> bool:
         return self.idle and now - self._quiet_since >= self._pace.keep_seconds
 

@@ -5,7 +5,7 @@ The arithmetic is the product's; only what a database would answer is made up he
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -240,6 +240,12 @@ class Process(Primary):
     def settle(self) -> None:
         return
 
+    def is_behind(self, _clinic_key: int, _provider_keys: Iterable[int]) -> bool:
+        return False
+
+    def is_behind_anywhere(self) -> bool:
+        return False
+
 
 class NoCalendars:
     def apply(self, _event: CalendarEvent) -> None:
@@ -259,6 +265,12 @@ class NoCalendars:
 
     def settle(self) -> None:
         return
+
+    def is_behind(self, _clinic_key: int, _provider_keys: Iterable[int]) -> bool:
+        return False
+
+    def is_behind_anywhere(self) -> bool:
+        return False
 
 
 class TownReading(Reading):

@@ -1,6 +1,7 @@
 """The live calendar where something is missing, late, too much or made up: nobody misses a change and nothing grows."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from domain import streams
 from domain.faults import BadInput, Unavailable
 from domain.frames import Heartbeat, Snapshot, SnapshotReason, StreamReset
 from domain.streams import Cursor, VisitEvent
-from tests.services.live_town import TODAY, Server, Town, View, frame, settled, truth, week
+from tests.services.live_town import TODAY, NoCalendars, Server, Town, View, frame, settled, truth, week
 
 DAY = TODAY + timedelta(days=1)
 FAST: dict[str, Any] = {"frame_seconds": 0.0, "patience_seconds": 0.05, "backoff_seconds": 0.001}
@@ -232,3 +233,23 @@ async def test_a_failure_of_one_shape_takes_no_heartbeat_from_the_others(
     assert isinstance(await frame(members[1]), Heartbeat)
     assert len(failed) > 2
     running.cancel()
+
+
+async def test_27_who_wrote_here_finds_it_before_the_log_tells(town: Town) -> None:
+    behind: list[bool] = []
+
+    class Own(NoCalendars):
+        def is_behind(self, clinic_key: int, provider_keys: Iterable[int]) -> bool:
+            return (clinic_key, set(provider_keys)) == (1, {1}) and bool(behind)
+
+    server = Server.on(town, calendars=Own(), **FAST)
+    server.hear(town.pulse(), *town.take(1, DAY, 540)[1])
+    await frame(await server.live.availability(week(), None))
+    [event] = town.take(1, DAY, 600)[1]
+    behind.append(True)
+    assert (await server.live.snapshot(week(), None)).slots == (await truth(town, week())).slots
+    assert server.snapshots.asked == [True]
+    behind.clear()
+    server.hear(event)
+    assert (await server.live.snapshot(week(), None)).slots == (await truth(town, week())).slots
+    assert server.snapshots.asked == [True]

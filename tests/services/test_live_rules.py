@@ -14,7 +14,20 @@ from domain.frames import Delta, Heartbeat, Snapshot, SnapshotReason
 from domain.streams import CalendarEvent, Cursor, Pulse, Resumed
 from services.live.clock import Clock
 from services.live.member import TooSlow
-from tests.services.live_town import MONDAY, TODAY, Server, Town, View, frame, kind, settled, silent, truth, week
+from tests.services.live_town import (
+    MONDAY,
+    TODAY,
+    NoCalendars,
+    Server,
+    Town,
+    View,
+    frame,
+    kind,
+    settled,
+    silent,
+    truth,
+    week,
+)
 
 DAY = TODAY + timedelta(days=2)
 FAST = {"frame_seconds": 0.0, "patience_seconds": 0.05}
@@ -718,7 +731,7 @@ async def test_who_resumes_while_the_epoch_changes_gets_a_snapshot(town: Town) -
 async def test_the_process_s_calendars_are_told_before_anybody_reads(town: Town) -> None:
     told: list[str] = []
 
-    class Told:
+    class Told(NoCalendars):
         def apply(self, event: CalendarEvent) -> None:
             told.append(f"apply {event.seq}")
 

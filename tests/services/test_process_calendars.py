@@ -166,6 +166,41 @@ def test_what_we_wrote_is_a_floor_for_reads_and_not_for_frames(here: Here) -> No
     assert here.version() == 6
 
 
+def test_a_floor_is_forgotten_once_all_of_it_was_heard(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "HEARD_MAX", 20)
+    here.learn(4)
+    for number in range(100):
+        here.kept.wrote({100 + number: 2})
+        here.next_pulse()
+        assert here.version() == 4
+    assert len(here.kept._floors) < 6
+    here.kept.wrote({5: 5})
+    for _ in range(5):
+        here.next_pulse(age=2.9)
+        assert here.version() is None  # what was written may not have been heard yet
+    here.next_pulse(age=2.9)
+    assert here.version() == 4
+    here.seconds += 10
+    here.kept.wrote({6: 6})  # while nobody knows what time it is
+    here.next_pulse()
+    here.next_pulse()
+    assert 6 in here.kept._floors
+
+
+def test_whether_the_streams_have_told_of_what_we_wrote(here: Here) -> None:
+    assert not here.kept.is_behind(3, [5])
+    here.kept.wrote({5: 5, 900: 2})
+    assert here.kept.is_behind(3, [4, 5])
+    assert not here.kept.is_behind(3, [4])
+    here.kept.apply(told(5, clinic=4))
+    assert here.kept.is_behind(3, [5])
+    here.kept.apply(told(5))
+    assert not here.kept.is_behind(3, [5])
+    assert here.kept.is_behind_anywhere()
+    here.kept.apply(told(2, opening_key=900))
+    assert not here.kept.is_behind_anywhere()
+
+
 def test_a_calendar_of_another_version_than_its_facts_is_not_kept(here: Here) -> None:
     one = here.read(4)
     one.calendar = whole(5, NUMBERS, ([], [], []))
