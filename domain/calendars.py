@@ -108,11 +108,6 @@ def join(parts: Iterable[Calendar]) -> Calendar:
     return Calendar(min(part.version for part in parts), base, booked, holds)
 
 
-def within(calendar: Calendar, numbers: range, ticks: int) -> bool:
-    """Whether a calendar of so many ticks covers all chunks `numbers`."""
-    return calendar.base <= numbers.start * CHUNK_TICKS and numbers.stop * CHUNK_TICKS <= calendar.base + ticks
-
-
 def applied(
     calendar: Calendar,
     ticks: int,

@@ -10,6 +10,7 @@ from services.live.trust import Trust
 KEPT_MAX: Final[dict[str, int]] = {"clinic": 5_000, "provider": 10_000, "visit type": 1_000}
 CLINICS_MAX: Final = 2_000
 LISTS_MAX: Final = 200
+ALL_LISTS_MAX: Final = 20_000
 
 
 class ProcessCatalog:
@@ -23,6 +24,7 @@ class ProcessCatalog:
         self._changes = 0
         self._kept: dict[str, OrderedDict[int, Any]] = {kind: OrderedDict() for kind in KEPT_MAX}
         self._lists: OrderedDict[int, dict[Hashable, Any]] = OrderedDict()
+        self._listed = 0  # Of all clinics together.
         self._working: dict[int, set[int]] = {}  # Kept providers by clinic.
         self._offered: set[int] | None = set()
 
@@ -63,15 +65,17 @@ class ProcessCatalog:
         for clinic_key, one in found.items():
             lists = self._lists.setdefault(clinic_key, {})
             if len(lists) >= LISTS_MAX:
+                self._listed -= len(lists)
                 lists.clear()
+            self._listed += name not in lists
             lists[name] = one
-            if len(self._lists) > CLINICS_MAX:
-                self._lists.popitem(last=False)
+            while len(self._lists) > CLINICS_MAX or self._listed > ALL_LISTS_MAX:
+                self._listed -= len(self._lists.popitem(last=False)[1])
 
     def drop(self, clinic_key: int, provider_key: int | None = None) -> None:
         """A provider has changed as far as the clinic is told, or more than that; with either the visit types may have."""
         self._changes += 1
-        self._lists.pop(clinic_key, None)
+        self._listed -= len(self._lists.pop(clinic_key, ()))
         self._kept["visit type"].clear()
         self._offered = None
         providers = self._kept["provider"]
@@ -87,6 +91,7 @@ class ProcessCatalog:
         for kept in self._kept.values():
             kept.clear()
         self._lists.clear()
+        self._listed = 0
         self._working.clear()
         self._offered = set()
 

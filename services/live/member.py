@@ -113,4 +113,5 @@ class Mailbox(Generic[T]):
 
 
 Member = Mailbox[Frame]
-VisitMember = Mailbox[VisitEvent | StreamReset | StreamHeartbeat]
+VisitNews = VisitEvent | StreamReset | StreamHeartbeat
+VisitMember = Mailbox[VisitNews]

@@ -24,6 +24,6 @@ class Pace:
     mailbox: int = 32  # rule 30
     ids: int = 500  # in one delta
     pending: int = 512  # events of a shape that waits for the database
-    shapes: int = 4000
+    shapes: int = 20_000  # one address may have 4,000: 200 sockets with 20 operations each
     waiting: int = 2000  # queries that wait for a stream
     monotonic: Callable[[], float] = monotonic

@@ -6,14 +6,13 @@ from typing import Final
 from domain.frames import SnapshotReason, StreamHeartbeat, StreamReset
 from domain.streams import VisitEvent
 from services.live.clock import Clock
-from services.live.member import Mailbox, VisitMember
+from services.live.member import Mailbox, VisitMember, VisitNews
 from services.live.pace import Pace
 
 REMEMBERED: Final = 8192
 CLINIC: Final = "clinic"
 PATIENT: Final = "patient"
 Channel = tuple[str, int]
-VisitFrame = VisitEvent | StreamReset | StreamHeartbeat
 
 
 class Visits:
@@ -61,7 +60,7 @@ class Visits:
         for member in silent:
             self._put(member, StreamHeartbeat(self._clock.now()))
 
-    def _put(self, member: VisitMember, one: VisitFrame) -> None:
+    def _put(self, member: VisitMember, one: VisitNews) -> None:
         now = self._pace.monotonic()
         self._members[self._channels[member]][member] = now
         if not member.put(one) and member.overflowed(now, self._pace.slow_seconds):

@@ -13,6 +13,7 @@ from domain.calendars import CHUNK_TICKS, whole
 from domain.clinics import Modality, Provider, ProviderKind, VisitType
 from domain.streams import CalendarEvent, Cursor, Pulse
 from services.live import calendars as kept
+from services.live import catalog
 from services.live.calendars import ProcessCalendars
 from services.live.catalog import ProcessCatalog
 from services.live.trust import Trust
@@ -372,3 +373,19 @@ def test_dates_far_away_are_no_trouble(here: Here) -> None:
     here.learn(4)
     here.kept.apply(told(5, closed=((0, 300, 0), (10**11, 10**11 + 300, 0))))
     assert here.version() == 5
+
+
+def test_lists_are_bounded_over_all_clinics(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "ALL_LISTS_MAX", 50)
+    memory = here.catalog
+    for clinic in range(20):
+        for page in range(10):
+            memory.learn_lists(memory.ticket(), ("page", page), {clinic: [page]})
+            memory.learn_lists(memory.ticket(), ("page", page), {clinic: [page]})
+    known = [clinic for clinic in range(20) for page in range(10) if memory.find_lists([clinic], ("page", page))]
+    assert len(known) == memory._listed == 50
+    assert min(known) == 15
+    memory.drop(17)
+    assert memory._listed == 40
+    memory.forget()
+    assert memory._listed == 0
