@@ -22,6 +22,7 @@ from services.live.visits import Visits
 from services.live.watching import Joining, Watched
 
 PAST_EPOCHS: Final = 16
+SWEPT_AT_ONCE: Final = 500
 log = structlog.get_logger()
 
 
@@ -330,17 +331,25 @@ class Hub:
         while True:
             await asyncio.sleep(self.pace.sweep_seconds)
             try:
-                self.sweep()
+                for _ in self._sweep():
+                    await asyncio.sleep(0)  # With thousands of them nobody else waits for all.
             except Exception:  # The next one may be none the worse, and without any there are no heartbeats.
                 log.exception("a sweep of the live calendar failed")
 
     def sweep(self) -> None:
+        """All of it at once."""
+        for _ in self._sweep():
+            pass
+
+    def _sweep(self) -> Iterator[None]:
         now, clock = self.pace.monotonic(), self.clock.now()
-        for watched in list(self._all()):
+        for number, watched in enumerate(list(self._all())):
             try:
                 watched.beat(now, clock)
             except Exception:  # The others go on.
                 log.exception("a live calendar has no heartbeat", clinic=watched.shape.clinic_key)
+            if number % SWEPT_AT_ONCE == 0:
+                yield
         self._forget_idle(now)
         self.visits.beat(now)
         for stream in self._streams.values():

@@ -227,7 +227,7 @@ async def test_a_failure_of_one_shape_takes_no_heartbeat_from_the_others(
     running = asyncio.create_task(server.hub.run())
     assert isinstance(await frame(members[1]), Heartbeat)
     with monkeypatch.context() as patched:
-        patched.setattr(server.hub, "sweep", fails)
+        patched.setattr(server.hub.visits, "beat", fails)
         await asyncio.sleep(0.03)
     await frame(members[1])
     assert isinstance(await frame(members[1]), Heartbeat)
