@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Iterator
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import structlog
@@ -37,6 +38,8 @@ class Calendars(Protocol):
 
     def heard(self, pulse: Pulse) -> None: ...
 
+    def now(self) -> datetime | None: ...
+
     def doubt(self) -> None: ...
 
     def settle(self) -> None: ...
@@ -66,7 +69,6 @@ class Hub:
         self._comparing = False
         self._compare_again = False
         self._waiting = 0
-        self._pulse: tuple[float, float] | None = None
 
     # The log
 
@@ -89,8 +91,7 @@ class Hub:
             case Pulse():
                 # The relay that is alive knows which epoch it is; what else is in the log may be from before.
                 self._begin(event.epoch)
-                if self.clock.hear(event.at):
-                    self._pulse = (self.pace.monotonic(), event.horizon_age)
+                self.clock.hear(event.at)
                 self._calendars.heard(event)
             case Resumed():
                 self._calendars.doubt()
@@ -117,10 +118,7 @@ class Hub:
     @property
     def trusted(self) -> bool:
         """Whether what this process knows is at most a few seconds old, and nothing may be missing."""
-        if self._pulse is None or self._comparing:
-            return False
-        heard_at, horizon_age = self._pulse
-        return self.pace.monotonic() - heard_at < self.pace.trust_seconds and horizon_age < self.pace.trust_seconds
+        return self._calendars.now() is not None
 
     def _change(self, event: CalendarEvent) -> None:
         heard = self.stream(event.clinic_key).hear(event)
@@ -310,7 +308,7 @@ class Hub:
 
     def learn(self, heads: Heads) -> None:
         self._begin(heads.epoch)
-        if self._pulse is None:
+        if not self.clock.known:
             self.clock.hear(heads.now)
         for clinic_key, seq in heads.seqs.items():
             stream = self.stream(clinic_key)

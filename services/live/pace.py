@@ -16,7 +16,6 @@ class Pace:
     slow_seconds: float = 60.0  # rule 30
     fresh_seconds: float = 1.0  # how long a snapshot serves those who join
     keep_seconds: float = 60.0  # how long a shape stays after its last member
-    trust_seconds: float = 3.0  # without a pulse
     sweep_seconds: float = 0.5
     backoff_seconds: float = 0.1
     backoff_seconds_max: float = 5.0

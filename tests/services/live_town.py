@@ -196,7 +196,41 @@ class Primary(OpenTimes):
         return one.calendar(base, end)
 
 
-class Process(Primary):
+class NoCalendars:
+    """Believed once a pulse came, and not while something may be missing."""
+
+    at: datetime | None = None
+    doubted = False
+
+    def apply(self, _event: CalendarEvent) -> None:
+        return
+
+    def drop(self, _clinic_key: int) -> None:
+        return
+
+    def forget(self) -> None:
+        return
+
+    def heard(self, pulse: Pulse) -> None:
+        self.at = pulse.at
+
+    def now(self) -> datetime | None:
+        return None if self.doubted else self.at
+
+    def doubt(self) -> None:
+        self.doubted = True
+
+    def settle(self) -> None:
+        self.doubted = False
+
+    def is_behind(self, _clinic_key: int, _provider_keys: Iterable[int]) -> bool:
+        return False
+
+    def is_behind_anywhere(self) -> bool:
+        return False
+
+
+class Process(NoCalendars, Primary):
     """Answers calendars from what the log brought, as a process does: what is not known is read from the truth."""
 
     def __init__(self, town: Town) -> None:
@@ -230,47 +264,6 @@ class Process(Primary):
 
     def forget(self) -> None:
         self._known.clear()
-
-    def heard(self, _pulse: Pulse) -> None:
-        return
-
-    def doubt(self) -> None:
-        return
-
-    def settle(self) -> None:
-        return
-
-    def is_behind(self, _clinic_key: int, _provider_keys: Iterable[int]) -> bool:
-        return False
-
-    def is_behind_anywhere(self) -> bool:
-        return False
-
-
-class NoCalendars:
-    def apply(self, _event: CalendarEvent) -> None:
-        return
-
-    def drop(self, _clinic_key: int) -> None:
-        return
-
-    def forget(self) -> None:
-        return
-
-    def heard(self, _pulse: Pulse) -> None:
-        return
-
-    def doubt(self) -> None:
-        return
-
-    def settle(self) -> None:
-        return
-
-    def is_behind(self, _clinic_key: int, _provider_keys: Iterable[int]) -> bool:
-        return False
-
-    def is_behind_anywhere(self) -> bool:
-        return False
 
 
 class TownReading(Reading):

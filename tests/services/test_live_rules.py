@@ -741,13 +741,16 @@ async def test_the_process_s_calendars_are_told_before_anybody_reads(town: Town)
         def forget(self) -> None:
             told.append("forget")
 
-        def heard(self, _pulse: Pulse) -> None:
+        def heard(self, pulse: Pulse) -> None:
+            super().heard(pulse)
             told.append("heard")
 
         def doubt(self) -> None:
+            super().doubt()
             told.append("doubt")
 
         def settle(self) -> None:
+            super().settle()
             told.append("settle")
 
     server = Server.on(town, calendars=Told(), **FAST)
