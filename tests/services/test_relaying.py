@@ -1,6 +1,7 @@
 """The relay: nothing lost, nothing twice, in an order that versions follow, whoever dies."""
 
 import asyncio
+import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -508,6 +509,18 @@ async def test_what_is_a_day_old_and_published_is_taken_away(town: Town) -> None
     await town.sound()
     await world.run("DELETE FROM outbox WHERE resource_version = 4")
     assert [one async for one in verify(town.database) if one.broken]
+
+
+async def test_where_nothing_is_old_a_look_for_it_reads_one_batch(town: Town) -> None:
+    await town.pool.execute(
+        "INSERT INTO stream (position, outbox_id, topic, clinic_id, seq, at)"
+        " SELECT g, g, 'availability', 1, g, app_now() - interval '23 hours' FROM generate_series(1, 20000) AS g"
+    )
+    await town.pool.execute("UPDATE stream_pulse SET position = 20000, published = 20000")
+    plan = await town.pool.fetch("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + stream.TRIM, stream.BATCH)
+    text = "\n".join(row[0] for row in plan)
+    read = [int(found) for found in re.findall(r"(?:rows=|Rows Removed by Filter: )(\d+)", text)]
+    assert max(read) == stream.BATCH, text
 
 
 async def test_a_relay_without_a_broker_trims_by_itself(town: Town) -> None:
