@@ -15,7 +15,7 @@ import orjson
 import pytest
 import structlog
 
-from adapters.postgres import changes, locks, stream
+from adapters.postgres import changes, database, locks, stream
 from adapters.postgres.changes import Change, Request, Told
 from adapters.postgres.database import Database, connect, disconnect, pool
 from adapters.postgres.epoch import renew_epoch
@@ -384,6 +384,45 @@ async def test_a_kill_between_numbering_and_publishing_loses_nothing(town: Town)
     assert broker.numbers() == {ids.node(ids.CLINIC, key): list(range(1, 11)) for key in (1, 2)}
     assert len(broker.got) > 20  # what came before the second kill came again
     await gapless(town)
+
+
+async def test_a_broker_that_takes_long_does_not_cost_the_lock(town: Town) -> None:
+    """Longer than the server keeps a session that says nothing."""
+    [resource], broker = await town.resources(1), Broker()
+
+    async def take_long() -> None:
+        broker.before = None
+        await asyncio.sleep(database.IDLE_MILLISECONDS / 1000 + 1)
+
+    broker.before = take_long
+    await town.change(resource, [1])
+    with structlog.testing.capture_logs() as said:
+        async with running(Relay(town.connect, broker)):
+
+            async def noted() -> bool:
+                return bool(await town.pool.fetchval("SELECT published = 1 FROM stream_pulse"))
+
+            await until(noted)
+    assert [one["event"] for one in said] == ["relaying"]
+    assert len(broker.got) == 1
+
+
+async def test_a_broker_that_was_away_long_is_soon_found_again(town: Town) -> None:
+    [resource], broker, tries = await town.resources(1), Broker(), list[float]()
+
+    async def fail() -> None:
+        tries.append(monotonic())
+        raise Unavailable("away")
+
+    broker.before = fail
+    await town.change(resource, [1])
+    async with running(Relay(town.connect, broker)):
+
+        async def tried() -> bool:
+            return len(tries) == 5
+
+        await until(tried)
+    assert tries[-1] - tries[-2] < 3
 
 
 async def test_a_relay_that_stands_still_gives_up_its_lock(town: Town) -> None:
