@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import orjson
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -21,6 +21,7 @@ GRAPHQL_JSON: Final = "application/graphql-response+json"
 OFTEN: Final = "Too many requests from this address."
 CONNECTED_RETRY_SECONDS: Final = 10
 CONNECTED: Final = "Too many connections from this address."
+PAGES: Final = frozenset({"/calendar", "/book"})  # that ask as /graphql does
 Shared = Callable[[str, int], Awaitable[float]]
 
 
@@ -117,19 +118,20 @@ def address_of(connection: HTTPConnection) -> str | None:
 
 
 class Limited:
-    """Refuses /graphql over HTTP, and WebSockets of any path, to addresses that have had their share."""
+    """Refuses /graphql and the pages that ask there, and WebSockets of any path, to addresses that have had their share."""
 
     def __init__(self, app: ASGIApp, limits: AddressLimits) -> None:
         self._app = app
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == "/graphql":
+        if scope["type"] == "http" and (scope["path"] == "/graphql" or scope["path"] in PAGES):
             connection = HTTPConnection(scope)
             address = address_of(connection)
             wait = await self._limits.wait(address) if address is not None else 0.0
             if wait:
-                await _too_often(connection, wait)(scope, receive, send)
+                refused = _page_too_often if scope["path"] in PAGES else _too_often
+                await refused(connection, wait)(scope, receive, send)
                 return
         elif scope["type"] == "websocket":
             await self._socket(scope, receive, send)
@@ -154,6 +156,11 @@ def _too_often(connection: HTTPConnection, wait: float) -> Response:
     asked = connection.headers.get("accept", "")
     media_type = GRAPHQL_JSON if GRAPHQL_JSON in asked else "application/json"
     return _refusal(OFTEN, ceil(wait), media_type)
+
+
+def _page_too_often(_: HTTPConnection, wait: float) -> Response:
+    headers = {"Cache-Control": "no-store", "Retry-After": str(ceil(wait))}
+    return PlainTextResponse(f"{OFTEN} Please try again in a moment.\n", 429, headers)
 
 
 async def _turned_away(scope: Scope, receive: Receive, send: Send) -> None:

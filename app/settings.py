@@ -135,10 +135,13 @@ class Settings(BaseSettings):
     )
     limits: bool | None = Field(default=None, description="limits per client address; unset: in production only")
     limit_rate: float = Field(
-        default=50, gt=0, le=100_000, description="requests to /graphql a second from one address"
+        default=50,
+        gt=0,
+        le=100_000,
+        description="requests to /graphql and to pages that ask there, a second from one address",
     )
     limit_burst: int = Field(
-        default=500, ge=1, le=1_000_000, description="requests to /graphql at once from an address that was silent"
+        default=500, ge=1, le=1_000_000, description="as many at once from an address that was silent"
     )
     limit_sockets: int = Field(
         default=200, ge=1, le=100_000, description="WebSockets at a time from one address, in each process"

@@ -20,7 +20,7 @@ from adapters.postgres import changes
 from adapters.postgres.database import answering
 from app import calendar_pages, dev_messages, examples, hooks, pages
 from app.cors import AllowedOrigins
-from app.graphql import GraphQLEndpoint, Operations
+from app.graphql import Asked, GraphQLEndpoint, Operations
 from app.limits import Limited
 from app.live.answers import Answers
 from app.live.events import Events, is_wanted
@@ -59,15 +59,17 @@ def application(
 ) -> Starlette:
     """The whole surface outside the command line. `state` is shared with who starts and drains the server."""
     state = state or State(ready=True)
+    operations = Operations(schema, product)
 
     async def ask(query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        result = await schema.execute(query, variable_values=variables, context_value=product.context(ANONYMOUS))
-        if result.errors:
+        body = await operations.answer(ANONYMOUS, Asked(query, variables, None), reading=True)
+        if "errors" in body:
             raise HTTPException(503)
-        return result.data or {}
+        found: dict[str, Any] = body["data"]
+        return found
 
     routes = [
-        *_graphql(product, schema, state, pace),
+        *_graphql(product, schema, operations, state, pace),
         *_health(product, state),
         *pages.routes(),
         *calendar_pages.routes(product, ask),
@@ -85,9 +87,10 @@ def application(
     return app
 
 
-def _graphql(product: Product, schema: strawberry.Schema, state: State, pace: Pace) -> list[BaseRoute]:
+def _graphql(
+    product: Product, schema: strawberry.Schema, operations: Operations, state: State, pace: Pace
+) -> list[BaseRoute]:
     """One path for questions, event streams and sockets."""
-    operations = Operations(schema, product)
     answers = Answers(schema, product, operations)
     endpoint = GraphQLEndpoint(operations, product)
     events = Events(answers, product.tokens, state.guests, pace, product.limits)

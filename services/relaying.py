@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +28,7 @@ PULSE_SECONDS: Final = 1.0
 TRIM_SECONDS: Final = 60.0
 BACK_OFF_SECONDS: Final = 1.0
 BACK_OFF_SECONDS_MAX: Final = 2.0  # Once what was away is back, everybody has heard of everything within 5 s.
+ALIVE_SECONDS: Final = 2.0  # The lock's session ends after 5 s without a word (adapters.postgres.database).
 LASTED_SECONDS: Final = 60.0
 LATE_SECONDS: Final = 1.0
 SAMPLES_MAX: Final = 2000
@@ -192,9 +193,21 @@ class _Term:
             page = await stream.read(self._connection, self._published)
             if not page.entries:
                 return
-            await publisher.publish([one for entry in page.entries if entry.event for one in messages(entry.event)])
+            told = [one for entry in page.entries if entry.event for one in messages(entry.event)]
+            await self._patiently(publisher.publish(told))
             self._published = page.entries[-1].position
             await stream.set_published(self._connection, self._published)
+
+    async def _patiently(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Keeps the lock while the broker is waited for: what it then has is noted, instead of sent once more by another."""
+        task = asyncio.create_task(sending)
+        try:
+            while not (await asyncio.wait({task}, timeout=ALIVE_SECONDS))[0]:
+                await stream.state(self._connection)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        task.result()
 
     async def _pulse(self, numbered: Numbered) -> None:
         age = self._horizon.age(numbered.now)
@@ -203,7 +216,7 @@ class _Term:
         self._pulse_due = monotonic() + PULSE_SECONDS
         pulse, backlog = await stream.pulse(self._connection, numbered.now, age)
         if self._relay.publisher is not None:
-            await self._relay.publisher.pulse(orjson.dumps(pulse.envelope()).decode())
+            await self._patiently(self._relay.publisher.pulse(orjson.dumps(pulse.envelope()).decode()))
         self._relay.told(Beat(True, self._relayed, backlog, age))
         self._relayed = 0
         self._relay.grown()

@@ -10,6 +10,8 @@ from aiokafka.errors import KafkaConnectionError
 from domain.faults import Unavailable
 
 REQUEST_SECONDS: Final = 5.0
+# Partitions that were added are found so soon, by writers and readers: in between no pulse comes through all of them.
+METADATA_SECONDS: Final = 10.0
 
 
 class KafkaUnavailable(Unavailable):
@@ -32,6 +34,7 @@ class Broker:
             "bootstrap_servers": self.servers,
             "client_id": "appointments",
             "request_timeout_ms": int(REQUEST_SECONDS * 1000),
+            "metadata_max_age_ms": int(METADATA_SECONDS * 1000),
             "security_protocol": self.security,
         }
         if self.security.endswith("SSL"):

@@ -19,7 +19,6 @@ from domain.streams import AVAILABILITY, TOPICS, Pulse
 RECORDS_MAX: Final = 500
 PARTITION_BYTES: Final = 256 * 1024
 FETCH_BYTES: Final = 4 * 1024 * 1024
-METADATA_SECONDS: Final = 30.0
 # A pulse comes through every partition each second. One that is silent for longer is asked for; the clients themselves
 # would wait for ever, without a word.
 QUIET_SECONDS: Final = 3.0
@@ -71,7 +70,6 @@ class KafkaLog:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            metadata_max_age_ms=int(METADATA_SECONDS * 1000),
             max_partition_fetch_bytes=PARTITION_BYTES,
             fetch_max_bytes=FETCH_BYTES,
         )

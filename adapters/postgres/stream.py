@@ -89,12 +89,13 @@ SET_PUBLISHED = """
 UPDATE stream_pulse SET published = $1 WHERE published < $1
 """
 
-# An outbox row and its place go together, so a row without a place is one that is still to be relayed.
+# An outbox row and its place go together, so a row without a place is one that is still to be relayed. The oldest are taken
+# first and asked for their age afterwards: to look for old ones would read a whole day where there are none.
 TRIM = """
 WITH old AS (
-    SELECT s.position, s.outbox_id, s.at FROM stream AS s
+    SELECT s.position, s.outbox_id, s.at
+    FROM (SELECT t.position, t.outbox_id, t.at FROM stream AS t ORDER BY t.position LIMIT $1) AS s
     WHERE s.at < (SELECT app_now()) - interval '24 hours' AND s.position <= (SELECT published FROM stream_pulse)
-    ORDER BY s.position LIMIT $1
 ), gone AS (
     DELETE FROM outbox WHERE id IN (SELECT outbox_id FROM old)
 ), noted AS (

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from time import time
 from typing import Final
@@ -108,12 +108,12 @@ class EventStream(Response):
         finally:
             if timer is not None:
                 timer.cancel()
-            for task in (work, gone):
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-        with suppress(TimeoutError):
-            await self._send(send, b"", more=False)
+            work.cancel()
+            gone.cancel()
+            ended, _ = await asyncio.gather(work, gone, return_exceptions=True)
+        if isinstance(ended, Exception):
+            raise ended  # The server logs it and closes the connection: without `complete`, so the client comes again.
+        await self._send(send, b"", more=False)
 
     async def _all(self, send: Send) -> None:
         try:
@@ -123,19 +123,15 @@ class EventStream(Response):
         except Declined as declined:
             body = orjson.dumps({"errors": declined.errors})
             await self._send(send, b"event: next\ndata: " + body + b"\n\n")
-        except (TooSlow, TimeoutError):
+        except TooSlow:
             return
-        with suppress(TimeoutError):
-            await self._send(send, COMPLETE)
+        await self._send(send, COMPLETE)
 
     async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
-        """Raises TimeoutError where the peer takes nothing; it is cut off."""
-        try:
-            async with asyncio.timeout(self._pace.send):
-                await send({"type": "http.response.body", "body": body, "more_body": more})
-        except TimeoutError:
-            self._line.cut()
-            raise
+        """Nothing where the peer is gone, or takes nothing and so is cut off."""
+        await self._line.room(self._pace.send)
+        if not self._line.transport.is_closing():
+            await send({"type": "http.response.body", "body": body, "more_body": more})
         self._sent_at = asyncio.get_running_loop().time()
 
 

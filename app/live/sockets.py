@@ -48,31 +48,13 @@ class Socket(ASGIWebSocketAdapter):
         """Raises WebSocketDisconnected where the peer is gone, or does not read and so is cut off."""
         wire = self.wire
         if not wire.writable.is_set():
-            await self._room()
+            await wire.room(self._pace.send)
         if wire.is_over:
             raise WebSocketDisconnected
         wire.text(data)
 
     async def close(self, code: int, reason: str) -> None:
         self.wire.hang_up(code, reason, self._pace.goodbye)
-
-    async def _room(self) -> None:
-        """A slow peer is waited for, one that takes nothing at all is not."""
-        wire, waiting = self.wire, wire_size(self.wire)
-        while not wire.writable.is_set():
-            try:
-                async with asyncio.timeout(self._pace.send):
-                    await wire.writable.wait()
-            except TimeoutError:
-                if wire_size(wire) >= waiting:
-                    wire.cut()
-                    raise WebSocketDisconnected from None
-                waiting = wire_size(wire)
-
-
-def wire_size(wire: Wire) -> int:
-    """Bytes that wait to be sent."""
-    return wire.transport.get_write_buffer_size()
 
 
 class Handler(BaseGraphQLTransportWSHandler[Any, None]):

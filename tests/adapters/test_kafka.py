@@ -12,6 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 
+from adapters.kafka import connection as connection_module
 from adapters.kafka import log as log_module
 from adapters.kafka import publisher as publisher_module
 from adapters.kafka import topics
@@ -164,7 +165,7 @@ async def test_begins_so_long_ago_and_goes_on_from_where_it_stood(broker: Broker
 async def test_a_partition_that_was_added_is_read_from_its_beginning(
     broker: Broker, own_topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "METADATA_SECONDS", 0.3)
+    monkeypatch.setattr(connection_module, "METADATA_SECONDS", 0.3)
     await topics.create(broker, partitions=1, replication=1)
     async with Publisher(broker) as publisher:
         await publisher.publish([(own_topic, "k", f"{own_topic}before")])
@@ -173,8 +174,9 @@ async def test_a_partition_that_was_added_is_read_from_its_beginning(
         await admin.start()
         await admin.create_partitions({own_topic: NewPartitions(4)})
         await admin.close()
-    async with Publisher(broker) as publisher:
-        await _eventually(lambda: topics.partitions(broker), {own_topic: [0, 1, 2, 3]})
+        producer = publisher._producer
+        assert producer is not None
+        await _eventually(lambda: producer.partitions_for(own_topic), {0, 1, 2, 3})
         await publisher.publish([(own_topic, f"key{n}", f"{own_topic}{n}") for n in range(8)])
     assert {text for _, text in await reading} == {"before", *map(str, range(8))}
 

@@ -50,6 +50,22 @@ async def test_who_asks_too_often_is_told_so_and_others_are_not(limited: httpx2.
     assert (await limited.get("/livez", headers={"X-Forwarded-For": "203.0.113.1"})).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/calendar", "/book?slot=x"])
+async def test_pages_that_ask_count_like_questions(limited: httpx2.AsyncClient, path: str) -> None:
+    headers = {"X-Forwarded-For": "203.0.113.4" if path == "/calendar" else "203.0.113.5"}
+    answers = [await limited.get(path, headers=headers) for _ in range(BURST + 1)]
+    assert [one.status_code for one in answers] == [200] * BURST + [429]
+    assert answers[-1].text == "Too many requests from this address. Please try again in a moment.\n"
+    assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+async def test_a_page_waits_no_longer_than_a_question(settings: Settings, embedded: Any, town: Town) -> None:
+    hasty = settings.model_copy(update={"request_seconds": 0.0})
+    addresses = Addresses(str(settings.database_url), None, embedded.redis_url)
+    async with running(hasty, addresses, working=False) as url, httpx2.AsyncClient(base_url=url, timeout=20) as http:
+        assert (await http.get("/calendar")).status_code == 503
+
+
 async def test_the_client_is_who_the_trusted_proxy_says_not_who_it_says_itself(limited: httpx2.AsyncClient) -> None:
     """The proxy adds the peer it saw at the end; what stands before is the client's own word."""
     answers = [await post(limited, f"198.51.100.{one}, 203.0.113.3") for one in range(BURST + 1)]

@@ -4,16 +4,21 @@ import asyncio
 import base64
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, closing
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx2
 import pytest
 
 from app.embedded import Addresses
+from app.live.events import EventStream
+from app.live.guests import Guests
 from app.live.pace import Pace
+from app.live.wire import WIRE
 from app.settings import Settings
 from domain import ids
 from tests.api.scripted import ScriptedLive, staged, until
@@ -108,10 +113,14 @@ async def test_who_answers_stays(settings: Settings, addresses: Addresses) -> No
         await talker.connection.close()
 
 
-async def test_a_slow_reader_that_goes_on_reading_is_waited_for(settings: Settings, addresses: Addresses) -> None:
-    async with staged(settings, addresses, Pace(ping=60, send=0.6)) as there:
+@pytest.mark.parametrize("request_", [_upgrade, _streamed], ids=["socket", "events"])
+async def test_a_slow_reader_that_goes_on_reading_is_waited_for(
+    settings: Settings, addresses: Addresses, request_: Any
+) -> None:
+    """The server's ping lies behind what is not read yet, so its answer is late too."""
+    async with staged(settings, addresses, Pace(ping=0.3, pong=0.3, send=0.4, comment=0.2)) as there:
         there.live.slots = 5_000
-        async with _deaf(there.url, *_upgrade()) as peer:
+        async with _deaf(there.url, *request_()) as peer:
             await until(lambda: there.live.watching == 1)
             there.live.change()
             loop, got = asyncio.get_running_loop(), b""
@@ -121,6 +130,44 @@ async def test_a_slow_reader_that_goes_on_reading_is_waited_for(settings: Settin
                 got += some
                 await asyncio.sleep(0.02)
         assert len(got) > 300_000
+
+
+async def _pinged(peer: socket.socket) -> int:
+    """Pings without reading until it is cut off; answers how many bytes it got rid of."""
+    pings, sent = (b"\x89" + bytes([0x80 | 125]) + bytes(4) + b"x" * 125) * 500, 0
+    while sent < 30_000_000:
+        try:
+            async with asyncio.timeout(5):
+                await asyncio.get_running_loop().sock_sendall(peer, pings)
+        except OSError:
+            return sent
+        sent += len(pings)
+    return sent
+
+
+async def test_who_pings_and_does_not_read_is_heard_no_more(settings: Settings, addresses: Addresses) -> None:
+    async with staged(settings, addresses, Pace(ping=0.5, pong=0.5)) as there, _deaf(there.url, *_upgrade()) as peer:
+        await until(lambda: there.live.watching == 1)
+        assert await _pinged(peer) < 20_000_000  # what two kernels keep
+        await until(lambda: there.live.watching == 0)
+
+
+async def test_a_fault_of_ours_ends_a_stream_and_leaves_nothing_running() -> None:
+    async def answers() -> AsyncGenerator[bytes, None]:
+        yield b"{}"
+        raise KeyError("a bug")
+
+    async def send(_: Any) -> None:
+        """Takes it."""
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    line = SimpleNamespace(room=AsyncMock(), narrow=lambda: None, transport=SimpleNamespace(is_closing=lambda: False))
+    before = asyncio.all_tasks()
+    with pytest.raises(KeyError):
+        await EventStream(answers(), "id", None, Guests(), Pace())({"extensions": {WIRE: line}}, receive, send)
+    assert asyncio.all_tasks() == before
 
 
 async def test_operations_and_streams_count_for_their_address(settings: Settings, addresses: Addresses) -> None:

@@ -255,6 +255,46 @@ async def test_a_calendar_that_cannot_be_read_says_so_and_recovers(shown: Shown,
     await expect(shown.times).to_have_count(3)
 
 
+async def test_a_calendar_that_could_not_be_read_tries_again_by_itself(shown: Shown, script: Scripted) -> None:
+    script.answers = False
+    await shown.open()
+    await expect(shown.calendar.get_by_role("alert").last).to_contain_text("could not be read")
+    await shown.pass_time(3)
+    await expect(shown.calendar.get_by_role("alert").last).to_contain_text("could not be read")
+    script.answers = True
+    await shown.pass_time(6)
+    await expect(shown.times).to_have_count(3)
+
+
+async def test_back_online_it_leaves_a_silent_socket_for_a_new_one(shown: Shown, script: Scripted) -> None:
+    await shown.open(ELEMENT * 2)
+    await expect(shown.times).to_have_count(6)
+    await until(lambda: len(script.subscribed) == 2)
+    assert len(script.open_sockets) == 1
+    await shown.pass_time(25)
+    await shown.page.clock.pause_at(script.now + timedelta(seconds=10))  # from here on nothing waits for its time
+    await shown.page.evaluate("dispatchEvent(new Event('online'))")
+    await until(lambda: len(script.subscribed) == 4)
+    assert len(script.open_sockets) == 2
+    assert [one["after"] for one in script.subscribed] == [None, None, "c0", "c0"]
+
+
+async def test_at_midnight_the_weeks_begin_a_day_later(shown: Shown, script: Scripted) -> None:
+    script.slot("next", "2026-12-01T10:00")
+    await shown.open()
+    await expect(shown.times).to_have_count(3)
+    await shown.calendar.get_by_role("button", name="Next week").click()
+    await expect(shown.time("next")).to_be_visible()
+    script.now += timedelta(hours=15, seconds=10)
+    await shown.page.clock.fast_forward("15:00:10")
+    await until(lambda: script.subscribed[-1]["filter"]["from"] == "2026-12-01")
+    await expect(shown.time("next")).to_be_visible()
+    await shown.calendar.get_by_role("button", name="Previous week").click()
+    await expect(shown.times).to_have_count(3)
+    assert script.subscribed[-1]["filter"]["from"] == "2026-11-24"
+    await expect(shown.calendar.get_by_role("button", name="Previous week")).to_have_attribute("aria-disabled", "true")
+
+
 async def test_an_unknown_clinic_is_said_once(shown: Shown) -> None:
     await shown.open('<clinic-calendar clinic="nothing" visit-type="visit-1"></clinic-calendar>')
     await expect(shown.calendar.locator('[part="message"]')).to_contain_text("There is no such clinic")

@@ -1,6 +1,7 @@
 """The relay: nothing lost, nothing twice, in an order that versions follow, whoever dies."""
 
 import asyncio
+import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -14,7 +15,7 @@ import orjson
 import pytest
 import structlog
 
-from adapters.postgres import changes, locks, stream
+from adapters.postgres import changes, database, locks, stream
 from adapters.postgres.changes import Change, Request, Told
 from adapters.postgres.database import Database, connect, disconnect, pool
 from adapters.postgres.epoch import renew_epoch
@@ -385,6 +386,45 @@ async def test_a_kill_between_numbering_and_publishing_loses_nothing(town: Town)
     await gapless(town)
 
 
+async def test_a_broker_that_takes_long_does_not_cost_the_lock(town: Town) -> None:
+    """Longer than the server keeps a session that says nothing."""
+    [resource], broker = await town.resources(1), Broker()
+
+    async def take_long() -> None:
+        broker.before = None
+        await asyncio.sleep(database.IDLE_MILLISECONDS / 1000 + 1)
+
+    broker.before = take_long
+    await town.change(resource, [1])
+    with structlog.testing.capture_logs() as said:
+        async with running(Relay(town.connect, broker)):
+
+            async def noted() -> bool:
+                return bool(await town.pool.fetchval("SELECT published = 1 FROM stream_pulse"))
+
+            await until(noted)
+    assert [one["event"] for one in said] == ["relaying"]
+    assert len(broker.got) == 1
+
+
+async def test_a_broker_that_was_away_long_is_soon_found_again(town: Town) -> None:
+    [resource], broker, tries = await town.resources(1), Broker(), list[float]()
+
+    async def fail() -> None:
+        tries.append(monotonic())
+        raise Unavailable("away")
+
+    broker.before = fail
+    await town.change(resource, [1])
+    async with running(Relay(town.connect, broker)):
+
+        async def tried() -> bool:
+            return len(tries) == 5
+
+        await until(tried)
+    assert tries[-1] - tries[-2] < 3
+
+
 async def test_a_relay_that_stands_still_gives_up_its_lock(town: Town) -> None:
     """Its process is stopped, not dead: the server ends the session that says nothing for 5 s."""
     still = await town.connect()
@@ -508,6 +548,18 @@ async def test_what_is_a_day_old_and_published_is_taken_away(town: Town) -> None
     await town.sound()
     await world.run("DELETE FROM outbox WHERE resource_version = 4")
     assert [one async for one in verify(town.database) if one.broken]
+
+
+async def test_where_nothing_is_old_a_look_for_it_reads_one_batch(town: Town) -> None:
+    await town.pool.execute(
+        "INSERT INTO stream (position, outbox_id, topic, clinic_id, seq, at)"
+        " SELECT g, g, 'availability', 1, g, app_now() - interval '23 hours' FROM generate_series(1, 20000) AS g"
+    )
+    await town.pool.execute("UPDATE stream_pulse SET position = 20000, published = 20000")
+    plan = await town.pool.fetch("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + stream.TRIM, stream.BATCH)
+    text = "\n".join(row[0] for row in plan)
+    read = [int(found) for found in re.findall(r"(?:rows=|Rows Removed by Filter: )(\d+)", text)]
+    assert max(read) == stream.BATCH, text
 
 
 async def test_a_relay_without_a_broker_trims_by_itself(town: Town) -> None:

@@ -15,6 +15,8 @@ export interface Day {
 const STALE_MS = 40_000;
 const UNUSABLE_MS = 60_000;
 const SPEAK_EVERY_MS = 10_000;
+const AGAIN_MS = 2_000;
+const AGAIN_MS_MAX = 60_000;
 const WEEK = 7;
 
 function plural(count: number, one: string, many: string): string {
@@ -61,6 +63,8 @@ export class Calendar {
   #stopped = new AbortController();
   #ahead = 0; // the server's clock less ours
   #timer: ReturnType<typeof setInterval> | undefined;
+  #failures = 0; // of begin(), since it last worked
+  #againAt = Number.POSITIVE_INFINITY;
   #changed = { gone: 0, opened: 0 };
   #spokeAt = 0;
   #chosen = new Set<string>();
@@ -75,10 +79,12 @@ export class Calendar {
 
   async begin(): Promise<void> {
     this.#timer ??= setInterval(() => this.tick(), 1_000);
-    this.phase.value = "loading";
+    if (this.#failures === 0) this.phase.value = "loading";
     this.problem.value = "";
+    this.#againAt = Number.POSITIVE_INFINITY;
     try {
       const facts = await factsOf(this.endpoint, this.subject, this.#stopped.signal);
+      this.#failures = 0;
       this.facts.value = facts;
       this.people.value = facts.people;
       this.#today.value = today(facts.timeZone, Date.now());
@@ -86,6 +92,9 @@ export class Calendar {
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
       this.#fail(error);
+      if (this.phase.value !== "failed") return;
+      const most = Math.min(AGAIN_MS_MAX, AGAIN_MS * 2 ** this.#failures++);
+      this.#againAt = Date.now() + most * (0.5 + Math.random() / 2); // differs between clients
     }
   }
 
@@ -106,7 +115,10 @@ export class Calendar {
 
   again(): void {
     if (this.facts.value) this.#open(this.week.value);
-    else void this.begin();
+    else {
+      this.#failures = 0;
+      void this.begin();
+    }
   }
 
   online(): void {
@@ -137,6 +149,8 @@ export class Calendar {
 
   tick(): void {
     const now = Date.now();
+    if (now >= this.#againAt) void this.begin();
+    this.#turnOver(now + this.#ahead);
     const silent = this.heardAt.value ? now - this.heardAt.value : 0;
     const state: Freshness = !navigator.onLine ? "offline" : silent >= STALE_MS ? "stale" : "fresh";
     if (state !== this.freshness.value) {
@@ -148,6 +162,18 @@ export class Calendar {
     this.usable.value = silent < UNUSABLE_MS;
     this.#hidePast(now + this.#ahead);
     this.#speakOfChanges(now);
+  }
+
+  /** At the clinic's midnight the weeks begin a day later: a page may stay open for days. */
+  #turnOver(now: number): void {
+    const facts = this.facts.value;
+    if (!facts || this.phase.value !== "ready" || this.reading.value) return;
+    const date = today(facts.timeZone, now);
+    // Dates as text are in order; a device whose clock goes back changes nothing.
+    if (date <= this.#today.value) return;
+    const shown = this.start.value;
+    this.#today.value = date;
+    this.#open(Math.max(0, Math.round(daysBetween(date, shown) / WEEK)));
   }
 
   #open(week: number): void {

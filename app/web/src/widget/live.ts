@@ -73,8 +73,14 @@ function listening({ receive, signal }: Attempt, subscribe: (sink: Sink) => () =
 
 async function overSocket(attempt: Attempt): Promise<void> {
   const client = socketTo(attempt.endpoint);
-  const silent = () => attempt.signal.reason instanceof Silence && client.terminate();
-  attempt.signal.addEventListener("abort", silent, { once: true });
+  const aborted = () => {
+    const { reason } = attempt.signal;
+    if (!(reason instanceof Silence || reason instanceof Hurry)) return;
+    // It may be open on this side only. Another calendar may have begun anew already: that socket is left alone.
+    if (sockets.get(attempt.endpoint) === client) sockets.delete(attempt.endpoint);
+    client.terminate();
+  };
+  attempt.signal.addEventListener("abort", aborted, { once: true });
   // The same payload object each time: its `after` moves with every frame.
   await listening(attempt, (sink) => client.subscribe(attempt.payload, sink as never));
 }
@@ -109,6 +115,7 @@ const FATAL = new Set(["BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_P
 class Silence extends Error {}
 class Broken extends Error {}
 class Hurry extends Error {}
+class Closed extends Error {}
 
 function asRefused(error: unknown): Refused | null {
   if (error instanceof Refused) return error;
@@ -133,12 +140,12 @@ export class Subscription {
   }
 
   close(): void {
-    this.#closed.abort(new Hurry("closed"));
+    this.#closed.abort(new Closed("closed"));
     this.#trying.abort(this.#closed.signal.reason);
     clearTimeout(this.#silence);
   }
 
-  /** Try at once, as when the device comes back from sleep or is online again. */
+  /** Try at once and anew, as when the device comes back from sleep or is online again. */
   hurry(): void {
     this.#trying.abort(new Hurry("again"));
   }
@@ -150,7 +157,7 @@ export class Subscription {
       if (this.#closed.signal.aborted) return;
       const refused = asRefused(error);
       if (refused && FATAL.has(refused.code)) return this.listener.refused(refused.message);
-      if (error instanceof Broken) continue;
+      if (error instanceof Broken || error instanceof Hurry) continue;
       failures = frames > 0 ? 0 : failures + 1;
       if (way === 0 && frames > 0) socketWorked = true;
       if (way === 2) {
