@@ -110,3 +110,11 @@ CREATE TABLE waitlist_opened (
 ALTER TABLE allocations DROP CONSTRAINT allocations_check1;
 ALTER TABLE allocations ADD CONSTRAINT held_until_an_end_or_offered
     CHECK (state <> 'held' OR (hold_id IS NULL) = (expires_at IS NULL)) NOT VALID;
+
+-- The stream also tells patients of their offers.
+-- squawk-ignore ban-drop-constraint
+ALTER TABLE outbox DROP CONSTRAINT outbox_topic_check;
+ALTER TABLE outbox ADD CONSTRAINT outbox_topic_check CHECK (topic IN ('availability', 'appointments', 'offers')) NOT VALID;
+-- squawk-ignore ban-drop-constraint
+ALTER TABLE stream DROP CONSTRAINT stream_topic_check;
+ALTER TABLE stream ADD CONSTRAINT stream_topic_check CHECK (topic IN ('availability', 'appointments', 'offers')) NOT VALID;
