@@ -25,10 +25,8 @@ mutation($input: BookAppointmentInput!) { bookAppointment(input: $input) {
 CANCEL = """
 mutation($input: CancelAppointmentInput!) { cancelAppointment(input: $input) { __typename } }
 """
-PATIENTS = """
-query($clinic: ID!) { patients(clinicId: $clinic, first: 20) { edges { node {
-    id name waitlistEntries { status } appointments(when: UPCOMING, first: 50) { edges { node { startsAt endsAt } } }
-} } } }
+WAITLIST = """
+query($clinic: ID!) { waitlist(clinicId: $clinic, first: 100) { edges { node { id } } } }
 """
 LEAVE = """
 mutation($input: LeaveWaitlistInput!) { leaveWaitlist(input: $input) { __typename } }
@@ -79,14 +77,12 @@ async def desk(live_server: Any, api: API) -> Desk:
 
 @pytest.fixture
 async def people(desk: Desk, api: API) -> list[dict[str, str]]:
-    """Demo patients who wait for nothing here, whatever other tests left."""
-    found = await api.patients()
-    for one in found:
-        for entry in await desk.entries(one["id"]):
-            if entry["status"] in ("ACTIVE", "OFFERED", "SUSPENDED"):
-                asked = {"entryId": entry["id"], "idempotencyKey": uuid4().hex}
-                await api.ask(LEAVE, one["token"], input=asked)
-    return found
+    """Demo patients, at a clinic where nobody waits, whatever the demo and other tests left."""
+    clinic = desk.place.clinic["id"]
+    for edge in (await api.ask(WAITLIST, desk.admin, clinic=clinic))["waitlist"]["edges"]:
+        asked = {"entryId": edge["node"]["id"], "idempotencyKey": uuid4().hex}
+        await api.ask(LEAVE, desk.admin, input=asked)
+    return await api.patients()
 
 
 def wait_path(place: Place, provider: str | None = None) -> str:
