@@ -60,6 +60,22 @@ SELECT id FROM ended
 """
 
 
+# A freed time is what one cascade gave out: taken by somebody, offered to somebody now, or left open.
+FIGURES = """
+WITH recent AS (
+    SELECT status, cascade_id FROM waitlist_offers WHERE made_at > (SELECT app_now()) - interval '1 day'
+), times AS (
+    SELECT CASE WHEN bool_or(status = 'accepted') THEN 'filled' WHEN bool_or(status = 'live') THEN 'offered' ELSE 'opened' END
+        AS outcome
+    FROM recent GROUP BY cascade_id
+)
+SELECT 'entries' AS what, status AS outcome, count(*) AS number FROM waitlist_entries
+WHERE status IN ('active', 'offered', 'suspended') GROUP BY status
+UNION ALL SELECT 'offers', status, count(*) FROM recent GROUP BY status
+UNION ALL SELECT 'times', outcome, count(*) FROM times GROUP BY outcome
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredOffer:
     """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key` and `misses` are its entry's."""
@@ -123,6 +139,11 @@ async def run_out(reader: Reader, limit: int) -> list[int]:
 async def consented(reader: Reader, limit: int) -> list[int]:
     """Live ones whose patients agreed to be booked without being asked."""
     return [row["id"] for row in await reader.fetch(CONSENTED, limit)]
+
+
+async def figures(reader: Reader) -> dict[tuple[str, str], int]:
+    """Entries that wait, by state; of the last day offers, and the times they were of, by outcome."""
+    return {(row["what"], row["outcome"]): row["number"] for row in await reader.fetch(FIGURES)}
 
 
 async def make(tx: Connection, source: Source, made: Sequence[Made]) -> None:

@@ -68,6 +68,7 @@ CREATE UNIQUE INDEX one_live_offer_of_an_entry ON waitlist_offers (entry_id) WHE
 CREATE INDEX waitlist_offers_to_end ON waitlist_offers (expires_at) WHERE status = 'live';
 CREATE INDEX waitlist_offers_of_patient ON waitlist_offers (patient_id) WHERE status = 'live';
 CREATE INDEX waitlist_offers_by_cascade ON waitlist_offers (cascade_id);
+CREATE INDEX waitlist_offers_by_time ON waitlist_offers (made_at);
 
 -- One row for each time that was given out, kept 90 days. The arrays have a place for every candidate: what marked them with the
 -- reasons as bits above, their rank from 1 (0: not eligible), and the number from 1 of the start that they got or would have got
