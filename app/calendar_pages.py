@@ -1,4 +1,4 @@
-"""The calendar for other web sites and our own two pages around it: choosing a time, booking it."""
+"""The calendar for other web sites and our own pages around it: choosing a time, booking, waiting for one, answering an offer."""
 
 from collections.abc import Awaitable, Callable
 from html import escape
@@ -33,6 +33,9 @@ fragment Place on Clinic {
 BOOK: Final = """
 query BookPage($slot: ID!) { node(id: $slot) { ... on Slot { clinic { name phone } } } }
 """
+WAIT: Final = """
+query WaitPage($clinic: ID!) { node(id: $clinic) { ... on Clinic { name phone } } }
+"""
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -43,11 +46,22 @@ def routes(product: Product, ask: Ask) -> list[Route]:
         return _page(await _calendar(request, ask))
 
     async def book(request: Request) -> Response:
-        return _page(await _book(request, ask, production=product.settings.production))
+        return _page(await _book(request, ask, mode))
+
+    async def offer(_: Request) -> Response:
+        return _page(_filled("offer.html", mode=mode))
+
+    async def wait(request: Request) -> Response:
+        place = (await ask(WAIT, {"clinic": request.query_params.get("clinic", "")})).get("node") or {}
+        return _page(_filled("wait.html", mode=mode, call=_call(place)))
+
+    mode = "production" if product.settings.production else "development"
 
     found = [
         Route("/calendar", calendar, name="calendar"),
         Route("/book", book, name="book"),
+        Route("/wait", wait, name="wait"),
+        Route("/offer/{id}", offer, name="offer"),
         Route("/embed/v1/{name}", embed, name="embed"),
     ]
     if not product.settings.production:
@@ -77,10 +91,15 @@ def embed(request: Request) -> Response:
 
 
 def patients(product: Product) -> Callable[[Request], Awaitable[Response]]:
-    """Some patients to be, with their tokens. In development only."""
+    """Some patients to be, with their tokens; `?offer=ID`: those with an offer, first whose that one is. In development only."""
 
-    async def answer(_: Request) -> Response:
-        found = await examples.first_patients(product.database.primary, PATIENTS_SHOWN)
+    async def answer(request: Request) -> Response:
+        named = request.query_params.get("offer")
+        if named is None:
+            found = await examples.first_patients(product.database.primary, PATIENTS_SHOWN)
+        else:
+            key = ids.key(named, ids.OFFER)
+            found = await examples.offered_patients(product.database.primary, key, PATIENTS_SHOWN)
         body = [
             {"id": node, "name": name, "token": development_token(product.settings, role="patient", patient=node)}
             for node, name in ((ids.node(ids.PATIENT, key), name) for key, name in found)
@@ -136,13 +155,16 @@ async def _calendar(request: Request, ask: Ask) -> str:
     )
 
 
-async def _book(request: Request, ask: Ask, *, production: bool) -> str:
+async def _book(request: Request, ask: Ask, mode: str) -> str:
     slot = request.query_params.get("slot", "")
     clinic = ((await ask(BOOK, {"slot": slot})).get("node") or {}).get("clinic") or {}
-    call = "Please call the clinic."
-    if clinic.get("phone"):
-        call = f"Please call {escape(clinic['name'])}: {_phone(clinic['phone'])}"
-    return _filled("book.html", mode="production" if production else "development", call=call)
+    return _filled("book.html", mode=mode, call=_call(clinic))
+
+
+def _call(clinic: dict[str, Any]) -> str:
+    if not clinic.get("phone"):
+        return "Please call the clinic."
+    return f"Please call {escape(clinic['name'])}: {_phone(clinic['phone'])}"
 
 
 def _element(clinic: str, kind: str, person: str) -> str:

@@ -184,6 +184,7 @@ PATHS = frozenset(
         "/metrics",
         "/calendar",
         "/book",
+        "/wait",
         "/embed/v1/widget.js",
         "/hooks/sms/status",
         "/hooks/sms/inbound",

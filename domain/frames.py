@@ -9,6 +9,7 @@ from datetime import date, datetime
 from enum import Enum
 
 from domain.appointments import Appointment, OpenSlot
+from domain.waitlist import Offer
 
 
 class SnapshotReason(Enum):
@@ -61,6 +62,11 @@ class AppointmentChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferChanged:
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
 class StreamReset:
     """The first frame, and after any doubt: read the state again, then go on."""
 
@@ -72,4 +78,4 @@ class StreamHeartbeat:
     server_time: datetime
 
 
-VisitFrame = AppointmentChanged | StreamReset | StreamHeartbeat
+VisitFrame = AppointmentChanged | OfferChanged | StreamReset | StreamHeartbeat

@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from domain import ids
 
@@ -145,6 +145,26 @@ class VisitEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferEvent:
+    """An offer of the waitlist was made, or has ended, one way or another: for its patient alone."""
+
+    clinic_keys: ClassVar[tuple[int, ...]] = ()
+
+    epoch: str
+    patient_key: int
+    offer_key: int
+    at: datetime
+    xid: int
+    outbox_id: int
+
+    def envelope(self) -> dict[str, Any]:
+        return {
+            "v": VERSION, "kind": "offer", "epoch": self.epoch, "patient": ids.node(ids.PATIENT, self.patient_key),
+            "offer": ids.node(ids.OFFER, self.offer_key), "at": _text(self.at), "point": [self.xid, self.outbox_id],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Pulse:
     """The relay is alive: at `at` (the database's clock) everything older than `horizon_age` seconds was in the log before this."""
 
@@ -166,7 +186,7 @@ class Resumed:
         return {"v": VERSION, "kind": "resumed"}
 
 
-Event = CalendarEvent | VisitEvent | Pulse | Resumed
+Event = CalendarEvent | VisitEvent | OfferEvent | Pulse | Resumed
 
 
 def event(said: Any) -> Event:
@@ -199,9 +219,17 @@ def _visit(said: dict[str, Any]) -> VisitEvent:
     )  # fmt: skip
 
 
+def _offer(said: dict[str, Any]) -> OfferEvent:
+    xid, outbox_id = said["point"]
+    return OfferEvent(
+        said["epoch"], _key(said["patient"], ids.PATIENT), _key(said["offer"], ids.OFFER), _at(said["at"]), xid, outbox_id,
+    )  # fmt: skip
+
+
 _READERS: Final[dict[str, Callable[[dict[str, Any]], Event]]] = {
     "calendar": _calendar,
     "appointment": _visit,
+    "offer": _offer,
     "pulse": lambda said: Pulse(said["epoch"], _at(said["at"]), float(said["horizonAge"])),
     "resumed": lambda _: Resumed(),
 }

@@ -8,7 +8,7 @@ import strawberry
 from domain import frames
 from domain.frames import SnapshotReason
 from resolvers.values import StreamCursor
-from schema.appointments import Appointment
+from schema.appointments import Appointment, WaitlistOffer
 from schema.clinics import AvailabilityFrame, AvailabilitySnapshot, OpenSlot
 from schema.presenting import presents
 
@@ -41,6 +41,12 @@ class AppointmentChanged:
     appointment: Appointment = strawberry.field(description="As it is now.")
 
 
+@strawberry.type(description="You were offered a time of the waitlist, or an offer of yours has ended.")
+@presents(frames.OfferChanged)
+class OfferChanged:
+    offer: WaitlistOffer = strawberry.field(description="As it is now.")
+
+
 @strawberry.type(description="The first frame, and after any doubt: read the state again, then go on.")
 @presents(frames.StreamReset)
 class StreamReset:
@@ -59,5 +65,7 @@ AvailabilityEvent = Annotated[
         "AvailabilityEvent", description="A snapshot first, then what is later; each frame names the one before."
     ),
 ]
-PatientEvent = Annotated[AppointmentChanged | StreamReset | StreamHeartbeat, strawberry.union("PatientEvent")]
+PatientEvent = Annotated[
+    AppointmentChanged | OfferChanged | StreamReset | StreamHeartbeat, strawberry.union("PatientEvent")
+]
 ClinicDayEvent = Annotated[AppointmentChanged | StreamReset | StreamHeartbeat, strawberry.union("ClinicDayEvent")]

@@ -17,7 +17,7 @@ from adapters.postgres.database import Connection, answering, disconnect
 from adapters.postgres.stream import Numbered
 from domain import ids
 from domain.faults import RequestInProgress, Unavailable
-from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent, VisitEvent
+from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent, OfferEvent, VisitEvent
 
 TRY_LOCK_SECONDS: Final = 1.0
 BREATH_SECONDS: Final = 0.005  # Between two looks at least: one for each of many commits would cost bookings.
@@ -227,8 +227,8 @@ class _Term:
             self._trim_due = monotonic() + TRIM_SECONDS
 
 
-def messages(event: CalendarEvent | VisitEvent) -> list[Message]:
-    """What the broker gets: calendars by clinic; visits by each clinic named, and by patient (rule 36)."""
+def messages(event: CalendarEvent | VisitEvent | OfferEvent) -> list[Message]:
+    """What the broker gets: calendars by clinic; visits by each clinic named, and by patient; offers by patient (rule 36)."""
     text = orjson.dumps(event.envelope()).decode()
     if isinstance(event, CalendarEvent):
         return [(AVAILABILITY, ids.node(ids.CLINIC, event.clinic_key), text)]

@@ -12,6 +12,7 @@ import structlog
 
 from adapters.postgres import changes, decisions, holds, locks, offers, waitlist
 from adapters.postgres.changes import Change, Request
+from adapters.postgres.database import answering
 from adapters.postgres.waitlist import Opened
 from domain import ids, zones
 from domain.access import Role, Viewer
@@ -83,6 +84,11 @@ class Sweeping:
             async with self._desk.database.locked(None, [locks.waitlist(clinic_key)]) as tx:
                 ended += await waitlist.end_old(tx, clinic_key, today, BATCH)
         return ended
+
+    async def figures(self) -> dict[tuple[str, str], int]:
+        """How the waitlist does: see `offers.figures`."""
+        async with answering():
+            return await offers.figures(self._desk.database.replica)
 
     async def forget_keys(self) -> int:
         """Removes a batch of idempotency keys that are older than 48 hours."""

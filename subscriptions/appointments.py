@@ -9,8 +9,8 @@ import strawberry
 from domain import access, ids
 from domain.access import Role
 from domain.clinics import Clinic
-from domain.frames import AppointmentChanged, SnapshotReason, StreamReset, VisitFrame
-from domain.streams import VisitEvent
+from domain.frames import AppointmentChanged, OfferChanged, SnapshotReason, StreamReset, VisitFrame
+from domain.streams import OfferEvent, VisitEvent
 from resolvers.context import Context, Info
 
 
@@ -20,10 +20,15 @@ async def my_appointments(info: Info) -> AsyncGenerator[VisitFrame, None]:
     assert viewer.patient_key is not None
     with closing(info.context.services.live.patient(viewer.patient_key)) as watch:
         async for event in watch:
-            if not isinstance(event, VisitEvent):
+            if not isinstance(event, VisitEvent | OfferEvent):
                 yield event
                 continue
             info.context.loaders.read_anew()
+            if isinstance(event, OfferEvent):
+                offer = await info.context.loaders.offer.load(event.offer_key)
+                if offer is not None:
+                    yield OfferChanged(offer)
+                continue
             found = await info.context.loaders.appointment.load(event.appointment_key)
             if found is not None:
                 yield AppointmentChanged(found)
@@ -34,6 +39,7 @@ async def clinic_day(info: Info, clinic_id: strawberry.ID, date: date) -> AsyncG
     clinic = await info.context.staff.clinic(ids.key(clinic_id, ids.CLINIC))
     with closing(info.context.services.live.clinic_day(clinic.key)) as watch:
         async for event in watch:
+            assert not isinstance(event, OfferEvent), "no clinic's staff is told of offers"
             if not isinstance(event, VisitEvent):
                 yield event
                 continue

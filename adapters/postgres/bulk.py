@@ -11,6 +11,22 @@ from adapters.postgres.changes import Told
 from adapters.postgres.database import Connection, Reader
 from domain.appointments import Appointment, AppointmentEvent
 
+WAITING = """
+WITH given AS (
+    SELECT r.* FROM ROWS FROM (jsonb_to_recordset($1::jsonb) AS (patient_id bigint, clinic_id bigint, visit_type_id bigint,
+        provider_ids bigint[], windows jsonb, first_date date, last_date date, notice_minutes integer, urgency smallint,
+        auto_book boolean, joined_at timestamptz)) WITH ORDINALITY AS r
+), joined AS (
+    INSERT INTO waitlist_entries (patient_id, clinic_id, visit_type_id, provider_ids, windows, first_date, last_date,
+        notice_minutes, urgency, auto_book, joined_at)
+    SELECT patient_id, clinic_id, visit_type_id, provider_ids, windows, first_date, last_date, notice_minutes, urgency, auto_book,
+        joined_at
+    FROM given ORDER BY ordinality RETURNING *
+)
+INSERT INTO waitlist_wishes
+SELECT id, version, joined_at, provider_ids, windows, first_date, last_date, notice_minutes, urgency FROM joined
+"""
+
 IS_EMPTY = """
 SELECT NOT EXISTS (SELECT FROM clinics) AND NOT EXISTS (SELECT FROM resources)
     AND NOT EXISTS (SELECT FROM patients) AND NOT EXISTS (SELECT FROM visit_types)
@@ -253,6 +269,11 @@ async def _add_events(tx: Connection, histories: Sequence[History]) -> None:
     )
     await tx.execute(APPOINTMENTS_TOLD, [one.clinic_key for one, _, _ in events], keys, versions, patients)
     await tx.execute(APPOINTMENTS_AUDITED, at, subjects, roles, patients, changes, keys)
+
+
+async def add_waiting(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Entries of the waitlist, each with its wishes: two rows."""
+    await tx.execute(WAITING, rows)
 
 
 async def tell(tx: Connection, told: Sequence[Told], subject: str, operation: str, entity: str) -> None:

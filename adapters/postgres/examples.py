@@ -11,6 +11,11 @@ FIRST_PATIENTS = """
 SELECT id, name FROM patients ORDER BY id LIMIT $1
 """
 
+OFFERED_PATIENTS = """
+SELECT p.id, p.name FROM waitlist_offers AS o JOIN patients AS p ON p.id = o.patient_id
+WHERE o.id = $1 OR o.status = 'live' GROUP BY p.id ORDER BY bool_or(o.id = $1) DESC NULLS LAST, p.id LIMIT $2
+"""
+
 CANDIDATES = """
 SELECT w.provider_id, w.clinic_id, min(o.visit_type_id) AS visit_type_id
 FROM (SELECT id FROM clinics WHERE active ORDER BY lower(name), id LIMIT 5) AS c
@@ -28,6 +33,11 @@ async def first_patient(reader: Reader) -> int | None:
 
 async def first_patients(reader: Reader, count: int) -> list[tuple[int, str]]:
     return [(row["id"], row["name"]) for row in await reader.fetch(FIRST_PATIENTS, count)]
+
+
+async def offered_patients(reader: Reader, offer_key: int | None, count: int) -> list[tuple[int, str]]:
+    """Whose the offer is, then others who have one."""
+    return [(row["id"], row["name"]) for row in await reader.fetch(OFFERED_PATIENTS, offer_key, count)]
 
 
 async def candidates(reader: Reader) -> list[Triple]:

@@ -1,4 +1,7 @@
-"""Offers of the waitlist: whose a freed time is until they answer. The time itself stands in the allocation."""
+"""Offers of the waitlist: whose a freed time is until they answer. The time itself stands in the allocation.
+
+Whatever becomes of an offer goes to its patient through the outbox, in the statement that does it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,13 +40,39 @@ WITH made AS (
     SELECT r.entry_id, r.patient_id, r.allocation_id, $1, $2, $3, $4, r.visit_type_id, $5, r.starts_at, r.ends_at, $6, r.expires_at
     FROM unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[])
         AS r (entry_id, patient_id, allocation_id, visit_type_id, starts_at, ends_at, expires_at)
-    RETURNING entry_id
+    RETURNING id, entry_id, patient_id
+), told AS (
+    INSERT INTO outbox (at, topic, clinic_id, patient_id, payload)
+    SELECT $6, 'offers', $4, m.patient_id, jsonb_build_object('offer', m.id, 'status', 'live') FROM made AS m ORDER BY m.id
 )
 UPDATE waitlist_entries SET status = 'offered' WHERE id IN (SELECT entry_id FROM made)
 """
 
 END = """
-UPDATE waitlist_offers SET status = $2 WHERE id = $1 AND status = 'live' RETURNING id
+WITH ended AS (
+    UPDATE waitlist_offers SET status = $2 WHERE id = $1 AND status = 'live' RETURNING id, patient_id, clinic_id, status
+), told AS (
+    INSERT INTO outbox (at, topic, clinic_id, patient_id, payload)
+    SELECT (SELECT app_now()), 'offers', e.clinic_id, e.patient_id, jsonb_build_object('offer', e.id, 'status', e.status)
+    FROM ended AS e
+)
+SELECT id FROM ended
+"""
+
+
+# A freed time is what one cascade gave out: taken by somebody, offered to somebody now, or left open.
+FIGURES = """
+WITH recent AS (
+    SELECT status, cascade_id FROM waitlist_offers WHERE made_at > (SELECT app_now()) - interval '1 day'
+), times AS (
+    SELECT CASE WHEN bool_or(status = 'accepted') THEN 'filled' WHEN bool_or(status = 'live') THEN 'offered' ELSE 'opened' END
+        AS outcome
+    FROM recent GROUP BY cascade_id
+)
+SELECT 'entries' AS what, status AS outcome, count(*) AS number FROM waitlist_entries
+WHERE status IN ('active', 'offered', 'suspended') GROUP BY status
+UNION ALL SELECT 'offers', status, count(*) FROM recent GROUP BY status
+UNION ALL SELECT 'times', outcome, count(*) FROM times GROUP BY outcome
 """
 
 
@@ -110,6 +139,11 @@ async def run_out(reader: Reader, limit: int) -> list[int]:
 async def consented(reader: Reader, limit: int) -> list[int]:
     """Live ones whose patients agreed to be booked without being asked."""
     return [row["id"] for row in await reader.fetch(CONSENTED, limit)]
+
+
+async def figures(reader: Reader) -> dict[tuple[str, str], int]:
+    """Entries that wait, by state; of the last day offers, and the times they were of, by outcome."""
+    return {(row["what"], row["outcome"]): row["number"] for row in await reader.fetch(FIGURES)}
 
 
 async def make(tx: Connection, source: Source, made: Sequence[Made]) -> None:

@@ -12,7 +12,7 @@ import orjson
 from adapters.postgres import stream
 from adapters.postgres.database import answering, disconnect
 from adapters.postgres.stream import Entry, Page
-from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent
+from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent, OfferEvent
 
 POLL_SECONDS: Final = 0.02
 
@@ -71,12 +71,13 @@ class OutboxLog:
 
 
 def _messages(entry: Entry) -> Iterator[tuple[str, str]]:
-    """A change of a calendar is one message; one of an appointment is one for its clinics and one for its patient."""
+    """A calendar's change is one message, an appointment's one for its clinics and one for its patient, an offer's the latter."""
     if entry.event is None:
         return
     text = orjson.dumps(entry.event.envelope()).decode()
     if isinstance(entry.event, CalendarEvent):
         yield AVAILABILITY, text
     else:
-        yield STAFF, text
+        if not isinstance(entry.event, OfferEvent):
+            yield STAFF, text
         yield PATIENTS, text

@@ -13,7 +13,7 @@ import structlog
 from adapters.postgres.database import Connection, Reader
 from adapters.postgres.locks import LockClass
 from domain import ids
-from domain.streams import CalendarEvent, Closed, Pulse, Span, VisitEvent
+from domain.streams import CalendarEvent, Closed, OfferEvent, Pulse, Span, VisitEvent
 
 BATCH: Final = 500
 BACKLOG_MAX: Final = 10_000
@@ -131,7 +131,7 @@ class Entry:
     """An event and its place. No event: nobody is to be told."""
 
     position: int
-    event: CalendarEvent | VisitEvent | None
+    event: CalendarEvent | VisitEvent | OfferEvent | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +197,13 @@ async def trim(connection: Connection, limit: int = BATCH) -> int:
     return gone
 
 
-def _event(epoch: str, row: Any) -> CalendarEvent | VisitEvent | None:
+def _event(epoch: str, row: Any) -> CalendarEvent | VisitEvent | OfferEvent | None:
     if row["clinic_id"] is None:
         return None
     if row["topic"] == "availability":
         return _calendar(epoch, row)
+    if row["topic"] == "offers":
+        return _offer(epoch, row)
     if row["patient_id"] is None or row["appointment_id"] is None:
         log.error("an outbox row names no appointment", outbox_id=row["outbox_id"])
         return None
@@ -210,6 +212,14 @@ def _event(epoch: str, row: Any) -> CalendarEvent | VisitEvent | None:
         epoch, (row["clinic_id"],) if moved_from is None else (row["clinic_id"], moved_from), row["patient_id"],
         row["appointment_id"], row["appointment_version"], row["at"], row["xid"], row["outbox_id"],
     )  # fmt: skip
+
+
+def _offer(epoch: str, row: Any) -> OfferEvent | None:
+    key = row["payload"].get("offer")
+    if row["patient_id"] is None or not isinstance(key, int):
+        log.error("an outbox row names no offer", outbox_id=row["outbox_id"])
+        return None
+    return OfferEvent(epoch, row["patient_id"], key, row["at"], row["xid"], row["outbox_id"])
 
 
 def _calendar(epoch: str, row: Any) -> CalendarEvent:

@@ -165,6 +165,21 @@ SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS
     ARRAY(SELECT 'appointment ' || id || ' version ' || version FROM bad ORDER BY id, version LIMIT 5) AS examples
 """
 
+OFFERS_TOLD = """
+WITH told AS (
+    SELECT (payload ->> 'offer')::bigint AS id, count(*) FILTER (WHERE payload ->> 'status' = 'live') AS made,
+        count(*) FILTER (WHERE payload ->> 'status' <> 'live') AS ended, max(nullif(payload ->> 'status', 'live')) AS status
+    FROM outbox WHERE topic = 'offers' GROUP BY 1
+), looked AS (
+    SELECT f.id, CASE WHEN f.made_at < p.trimmed_to THEN coalesce(t.made <= 1 AND t.ended <= 1, true)
+        WHEN f.status = 'live' THEN t.made = 1 AND t.ended = 0
+        ELSE t.made = 1 AND t.ended = 1 AND t.status = f.status END AS fine
+    FROM waitlist_offers AS f LEFT JOIN told AS t ON t.id = f.id CROSS JOIN stream_pulse AS p
+), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'offer ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
 CALENDARS_TOLD = """
 WITH told AS (
     SELECT resource_id, count(DISTINCT resource_version) AS versions, min(resource_version) AS first,
@@ -253,6 +268,7 @@ RULES: Final = {
     "an appointment in an opening has its time and place": IN_THEIR_OPENING,
     "an appointment's versions have their events without gaps, the last as it stands": HISTORY,
     "every version of an appointment is in the outbox once, until it is trimmed": APPOINTMENTS_TOLD,
+    "an offer is in the outbox once as it was made and once as it ended, until they are trimmed": OFFERS_TOLD,
     "every version of a calendar is in the outbox, from the oldest kept one on": CALENDARS_TOLD,
     "a clinic's events are numbered without gaps up to its head": CLINICS_NUMBERED,
     "every outbox row has its place in the stream or waits for it": RELAYED_OR_WAITING,

@@ -21,7 +21,7 @@ def demo(
     made = finish(_demo(clinics, seed))
     typer.echo(
         f"{made.clinics} clinics, {made.providers} providers, {made.visit_types} visit types, "
-        f"{made.patients} patients, {made.appointments} appointments"
+        f"{made.patients} patients, {made.appointments} appointments, {made.waiting} on the waitlist"
     )
 
 

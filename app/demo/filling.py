@@ -16,6 +16,7 @@ from app.demo.histories import histories
 from app.demo.providers import DemoProvider, staff
 from app.demo.visit_types import VISIT_TYPES
 from app.demo.visits import DAYS_AFTER, DAYS_BEFORE, DemoPatient, Diary, Visit, booked_kinds
+from app.demo.waiting import entries
 from app.refusal import Refused
 from domain import zones
 from domain.clinics import VisitType
@@ -36,6 +37,7 @@ class Summary:
     visit_types: int = 0
     patients: int = 0
     appointments: int = 0
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Filling:
         await self._add_patients()
         posts = await self._add_providers()
         await self._add_visits(posts)
+        await self._add_waiting(posts)
         await bulk.analyze(self._database.primary)
         return self._summary
 
@@ -197,6 +200,26 @@ class Filling:
         for schedule in post.schedules:
             patients = self._patients[schedule.clinic_key]
             yield from diary.fill(random, schedule.clinic_key, schedule, kinds, patients, self._today)
+
+    async def _add_waiting(self, posts: list[list[Post]]) -> None:
+        """Some at each clinic who would rather come sooner: whatever is cancelled there is mostly wanted by one of them."""
+        rows: list[dict[str, Any]] = []
+        for number, at_clinic in enumerate(posts):
+            clinic_key = self._clinic_keys[number]
+            offered: dict[int, list[int]] = {}
+            for post in at_clinic:
+                if any(schedule.clinic_key == clinic_key for schedule in post.schedules):
+                    for key in post.visit_type_keys:
+                        offered.setdefault(key, []).append(post.key)
+            patients = [one.key for one in self._patients[clinic_key]]
+            random = Random(f"{self._seed}:waitlist:{number}")
+            kinds = [self._visit_types[key] for key in offered]
+            rows += entries(random, clinic_key, kinds, offered, patients, self._today)
+        for first in range(0, len(rows), ROWS_MAX // 2 - 1):
+            async with self._database.transaction() as tx:
+                await bulk.add_waiting(tx, rows[first : first + ROWS_MAX // 2 - 1])
+                await bulk.tell(tx, [], SUBJECT, "demo", "waitlist")
+        self._summary.waiting = len(rows)
 
     async def _write(self, queue: asyncio.Queue[list[History] | None]) -> None:
         while (batch := await queue.get()) is not None:

@@ -12,7 +12,7 @@ from domain import streams, touched
 from domain.faults import Unavailable
 from domain.frames import SnapshotReason
 from domain.shapes import Shape
-from domain.streams import CalendarEvent, Cursor, Event, Position, Pulse, Resumed, VisitEvent
+from domain.streams import CalendarEvent, Cursor, Event, OfferEvent, Position, Pulse, Resumed, VisitEvent
 from services.live.clock import Clock
 from services.live.member import Mailbox, Member
 from services.live.pace import Pace
@@ -85,7 +85,7 @@ class Hub:
             case CalendarEvent():
                 if self._of_this_epoch(event.epoch):
                     self._change(event)
-            case VisitEvent():
+            case VisitEvent() | OfferEvent():
                 if self._of_this_epoch(event.epoch):
                     self.visits.receive(event)
             case Pulse():

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Generic, Self, TypeVar
 
 from domain.frames import Frame, StreamHeartbeat, StreamReset
-from domain.streams import VisitEvent
+from domain.streams import OfferEvent, VisitEvent
 
 T = TypeVar("T")
 _NEVER: Final = float("-inf")
@@ -113,5 +113,5 @@ class Mailbox(Generic[T]):
 
 
 Member = Mailbox[Frame]
-VisitNews = VisitEvent | StreamReset | StreamHeartbeat
+VisitNews = VisitEvent | OfferEvent | StreamReset | StreamHeartbeat
 VisitMember = Mailbox[VisitNews]

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import Final
 
 from domain.frames import SnapshotReason, StreamHeartbeat, StreamReset
-from domain.streams import VisitEvent
+from domain.streams import OfferEvent, VisitEvent
 from services.live.clock import Clock
 from services.live.member import Mailbox, VisitMember, VisitNews
 from services.live.pace import Pace
@@ -36,7 +36,7 @@ class Visits:
         member.put(StreamReset(SnapshotReason.INITIAL))
         return member
 
-    def receive(self, event: VisitEvent) -> None:
+    def receive(self, event: VisitEvent | OfferEvent) -> None:
         point = (event.epoch, event.xid, event.outbox_id)
         if point in self._seen:
             return

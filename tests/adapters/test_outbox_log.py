@@ -18,10 +18,11 @@ from adapters.postgres.outbox_log import OutboxLog
 from domain import streams
 from domain.faults import Unavailable
 from domain.outcomes import AppointmentBooked
-from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent, Pulse, VisitEvent
+from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent, OfferEvent, Pulse, VisitEvent
 from services.relaying import Relay
 from tests.conftest import MakeDatabase
-from tests.world import World, new_key, opening_id, relayed, slot_id
+from tests.services.waiters import place
+from tests.world import MONDAY, World, new_key, opening_id, relayed, slot_id
 
 WINDOW = timedelta(minutes=2)
 
@@ -96,6 +97,29 @@ async def test_a_booking_is_three_messages(opened: asyncpg.Pool, log: OutboxLog)
     assert isinstance(staff, VisitEvent)
     assert (staff.clinic_keys, staff.patient_key, staff.version) == ((clinic,), who.patient_key, 1)
     assert staff.appointment_key == booked.appointment.key
+
+
+async def test_an_offer_is_told_to_its_patient_alone_as_it_is_made_and_as_it_ends(
+    opened: asyncpg.Pool, log: OutboxLog
+) -> None:
+    world = World.on(opened)
+    await world.clock(MONDAY)
+    here = await place(world)
+    first, second = await here.wait(how_many=2)
+    made = await here.booked()
+    await here.cancel(made)
+    offer = await here.only()
+    await here.decline(offer)
+    passed_on = await here.only()
+    await here.accepted(passed_on)
+    await relayed(world.database)
+    told = [one for one in (await Read().of(log, 14)).events if isinstance(one[1], OfferEvent)]
+    assert [(topic, event.patient_key, event.offer_key) for topic, event in told] == [
+        (PATIENTS, first.patient_key, offer.offer.key),
+        (PATIENTS, first.patient_key, offer.offer.key),
+        (PATIENTS, second.patient_key, passed_on.offer.key),
+        (PATIENTS, second.patient_key, passed_on.offer.key),
+    ]
 
 
 async def test_an_opening_is_told_with_its_provider(opened: asyncpg.Pool, log: OutboxLog) -> None:

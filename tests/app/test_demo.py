@@ -16,10 +16,11 @@ from app.demo import Summary, fill
 from app.demo.names import npi
 from app.demo.places import LARGE, SMALL, placed
 from app.refusal import Refused
-from domain import booking, zones
+from domain import booking, ids, zones
+from domain.outcomes import AppointmentCancelled
 from services.verify import verify
 from tests.conftest import MakeDatabase
-from tests.world import World, faults
+from tests.world import World, faults, new_key, staff
 
 NOW = datetime(2027, 3, 10, 16, 30, tzinfo=UTC)  # a Wednesday; on Sunday most of the clocks change
 CLINICS = 6
@@ -34,6 +35,8 @@ TABLES = {
     "patients": "SELECT * FROM patients ORDER BY id",
     "registrations": "SELECT * FROM patient_clinics ORDER BY patient_id, clinic_id",
     "appointments": "SELECT * FROM appointments ORDER BY id",
+    "waitlist": "SELECT * FROM waitlist_entries ORDER BY id",
+    "wishes": "SELECT * FROM waitlist_wishes ORDER BY entry_id",
     "events": "SELECT * FROM appointment_events ORDER BY appointment_id, version",
     "allocations": "SELECT resource_id, starts_at, ends_at, state, appointment_id FROM allocations ORDER BY appointment_id",
 }
@@ -55,7 +58,8 @@ async def test_what_is_filled_in(demo: tuple[Database, Summary]) -> None:
     database, summary = demo
     counted = await database.primary.fetchrow(
         "SELECT (SELECT count(*) FROM clinics), (SELECT count(*) FROM providers), (SELECT count(*) FROM visit_types),"
-        " (SELECT count(*) FROM patients), (SELECT count(*) FROM appointments)"
+        " (SELECT count(*) FROM patients), (SELECT count(*) FROM appointments),"
+        " (SELECT count(*) FROM waitlist_entries WHERE status = 'active')"
     )
     assert summary == Summary(*counted)
     assert (summary.clinics, summary.visit_types) == (CLINICS, 8)
@@ -138,6 +142,26 @@ async def test_near_days_are_fuller_than_later_ones(demo: tuple[Database, Summar
     assert any(day >= 14 for day in ahead)
 
 
+async def test_most_of_what_is_cancelled_soon_is_offered_to_who_waits(make_database: MakeDatabase) -> None:
+    database = Database(await pool(await make_database(), size=4))
+    try:
+        await fill(database, clinics=2)
+        world = World.on(database.primary)
+        rows = await database.primary.fetch(
+            "SELECT id, version FROM appointments WHERE status = 'booked' AND starts_at BETWEEN app_now() + interval '2 days'"
+            " AND app_now() + interval '9 days' AND clinic_id = 1 ORDER BY starts_at LIMIT 3"
+        )
+        for row in rows:
+            done = await world.changing.cancel(
+                staff(1), ids.node(ids.APPOINTMENT, row["id"]), row["version"], None, new_key()
+            )
+            assert isinstance(done, AppointmentCancelled), done
+        assert await database.primary.fetchval("SELECT count(*) FROM waitlist_offers WHERE status = 'live'") >= 2
+        assert await faults(world) == []
+    finally:
+        await database.close()
+
+
 async def test_patients_come_where_they_are_registered(demo: tuple[Database, Summary]) -> None:
     missing = await demo[0].primary.fetchval(
         "SELECT count(*) FROM patient_clinics AS r WHERE NOT EXISTS (SELECT FROM appointments AS a"
@@ -148,7 +172,8 @@ async def test_patients_come_where_they_are_registered(demo: tuple[Database, Sum
 
 async def test_a_commit_has_at_most_500_rows(demo: tuple[Database, Summary]) -> None:
     tables = ("clinics", "patients", "patient_clinics", "weekly_hours", "schedule_exceptions", "provider_visit_types",
-              "providers", "resources", "appointments", "appointment_events", "allocations", "outbox", "audit")  # fmt: skip
+              "providers", "resources", "appointments", "appointment_events", "allocations", "outbox", "audit",
+              "waitlist_entries", "waitlist_wishes")  # fmt: skip
     union = " UNION ALL ".join(f"SELECT xmin::text AS tx FROM {table}" for table in tables)
     assert (
         await demo[0].primary.fetchval(

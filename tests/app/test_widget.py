@@ -240,6 +240,8 @@ async def test_nothing_open_offers_the_next_week_and_the_phone(shown: Shown, scr
     message = shown.calendar.locator('[part="message"]')
     await expect(message).to_contain_text("No open times this week")
     await expect(message.get_by_role("link", name="+12125550100")).to_be_visible()
+    waitlist = message.get_by_role("link", name="Tell me when a time opens")
+    await expect(waitlist).to_have_attribute("href", re.compile(r"/wait\?clinic=[^&]+&visitType=[^&]+$"))
     await assert_accessible(shown.page)
     await message.get_by_role("button", name=re.compile("next open time.*December 15")).click()
     await expect(shown.time("later")).to_be_visible()

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.frames import SnapshotReason, StreamHeartbeat, StreamReset
-from domain.streams import Resumed, VisitEvent
+from domain.streams import OfferEvent, Resumed, VisitEvent
 from services.live.member import TooSlow
 from tests.services.live_town import MONDAY, Server, Town, frame, silent
 
@@ -23,6 +23,18 @@ async def test_35_it_begins_with_a_reset_and_then_every_event_comes_once() -> No
     assert [await frame(mine), await frame(mine)] == [booked, moved]
     assert await frame(other) == moved
     for one in (day, other, mine):
+        assert await silent(one, 0.005)
+
+
+async def test_36_an_offer_is_told_to_its_patient_alone() -> None:
+    server = Server.on(Town())
+    day, mine, theirs = server.live.clinic_day(1), server.live.patient(7), server.live.patient(8)
+    for one in (day, mine, theirs):
+        await frame(one)
+    offered = OfferEvent("epoch-1", 7, 50, MONDAY, 3, 3)
+    server.hear(offered, offered)
+    assert await frame(mine) == offered
+    for one in (day, mine, theirs):
         assert await silent(one, 0.005)
 
 

@@ -52,6 +52,24 @@ def _span(here: object, **later: float) -> tuple[int, int]:
     return int(at(**later).timestamp()), int(at(**later).timestamp()) + 1800
 
 
+async def test_the_figures_count_offers_and_the_times_they_were_of(world: World) -> None:
+    here = await place(world)
+    await here.wait(how_many=2)
+    before = await world.sweeping.figures()
+    made, other = await here.booked(), await here.booked(minutes=60)
+    await here.cancel(made)
+    await here.decline(await here.only())
+    await here.accepted(await here.only())
+    await here.cancel(other)
+    await here.decline(await here.only())
+    after = await world.sweeping.figures()
+    changed = {name: number - before.get(name, 0) for name, number in after.items() if number != before.get(name, 0)}
+    assert changed == {
+        ("entries", "active"): -1, ("offers", "declined"): 2, ("offers", "accepted"): 1, ("times", "filled"): 1,
+        ("times", "opened"): 1,
+    }  # fmt: skip
+
+
 async def test_nobody_eligible_opens_to_all(world: World) -> None:
     here = await place(world)
     (entry,) = await here.wait(first_date=SOON.date() + timedelta(days=1))

@@ -25,6 +25,7 @@ from adapters.postgres.verify import (
     MESSAGES_ONCE,
     NOBODY_ELSE_OWNS,
     OFFERS_OWN,
+    OFFERS_TOLD,
     ONE_IN_AN_OPENING,
     OUTCOMES,
     OVERLAPS,
@@ -256,6 +257,16 @@ FAULTS = {
         APPOINTMENTS_TOLD,
         "INSERT INTO outbox (at, topic, appointment_id, appointment_version, payload)"
         " VALUES (now(), 'appointments', {second}, 1, '{{}}')",
+    ),
+    "an offer that was not told": (OFFERS_TOLD, "DELETE FROM outbox WHERE topic = 'offers'"),
+    "an offer's end that was not told": (
+        OFFERS_TOLD,
+        "UPDATE waitlist_offers SET status = 'declined' WHERE id = {offer}",
+    ),
+    "an offer told twice": (
+        OFFERS_TOLD,
+        "INSERT INTO outbox (at, topic, clinic_id, patient_id, payload)"
+        " SELECT at, topic, clinic_id, patient_id, payload FROM outbox WHERE topic = 'offers'",
     ),
     "a calendar's change that was not told": (
         CALENDARS_TOLD,

@@ -68,6 +68,7 @@ CREATE UNIQUE INDEX one_live_offer_of_an_entry ON waitlist_offers (entry_id) WHE
 CREATE INDEX waitlist_offers_to_end ON waitlist_offers (expires_at) WHERE status = 'live';
 CREATE INDEX waitlist_offers_of_patient ON waitlist_offers (patient_id) WHERE status = 'live';
 CREATE INDEX waitlist_offers_by_cascade ON waitlist_offers (cascade_id);
+CREATE INDEX waitlist_offers_by_time ON waitlist_offers (made_at);
 
 -- One row for each time that was given out, kept 90 days. The arrays have a place for every candidate: what marked them with the
 -- reasons as bits above, their rank from 1 (0: not eligible), and the number from 1 of the start that they got or would have got
@@ -110,3 +111,11 @@ CREATE TABLE waitlist_opened (
 ALTER TABLE allocations DROP CONSTRAINT allocations_check1;
 ALTER TABLE allocations ADD CONSTRAINT held_until_an_end_or_offered
     CHECK (state <> 'held' OR (hold_id IS NULL) = (expires_at IS NULL)) NOT VALID;
+
+-- The stream also tells patients of their offers.
+-- squawk-ignore ban-drop-constraint
+ALTER TABLE outbox DROP CONSTRAINT outbox_topic_check;
+ALTER TABLE outbox ADD CONSTRAINT outbox_topic_check CHECK (topic IN ('availability', 'appointments', 'offers')) NOT VALID;
+-- squawk-ignore ban-drop-constraint
+ALTER TABLE stream DROP CONSTRAINT stream_topic_check;
+ALTER TABLE stream ADD CONSTRAINT stream_topic_check CHECK (topic IN ('availability', 'appointments', 'offers')) NOT VALID;

@@ -1,7 +1,7 @@
 // From a chosen time to an appointment: hold, count down, book; and every way that this can end.
 import { signal } from "@preact/signals";
 import { Refused, ask } from "../graphql";
-import { clock, longDay, localDate } from "../times";
+import { clock } from "../times";
 import type { Alternative, Appointment, BookResult, Hold, HoldResult, Refusal, Slot } from "./answers";
 import appointmentQuery from "./appointment.graphql";
 import { attempt, newKey } from "./attempts";
@@ -248,9 +248,4 @@ export class Booking {
     sessionStorage.removeItem(LEFT);
     await ask("/graphql", releaseMutation, { input: JSON.parse(left) as object }, { token: patient.token }).catch(() => undefined);
   }
-}
-
-export function when(startsAt: string, endsAt: string | null, timeZone: string): string {
-  const end = endsAt ? ` to ${clock(endsAt, timeZone)}` : "";
-  return `${longDay(localDate(startsAt))}, ${clock(startsAt, timeZone)}${end}`;
 }

@@ -7,8 +7,10 @@ export interface Patient {
   token: string;
 }
 
-export async function demoPatients(): Promise<Patient[]> {
-  const response = await fetch("/dev/patients.json", { credentials: "omit" });
+/** With `offer`, those who have an offer of the waitlist, first whose that one is. */
+export async function demoPatients(offer?: string): Promise<Patient[]> {
+  const query = offer === undefined ? "" : `?${new URLSearchParams({ offer })}`;
+  const response = await fetch(`/dev/patients.json${query}`, { credentials: "omit" });
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   return (await response.json()) as Patient[];
 }

@@ -2,12 +2,21 @@
 // Signing in: in development one chooses whom to be; real sign-in comes with the patient portal.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Booking } from "./booking";
 import { type Patient, demoPatients } from "./patient";
 
-export function SignIn({ booking, development }: { booking: Booking; development: boolean }) {
+interface Props {
+  clinic: { name: string; phone: string | null } | null;
+  development: boolean;
+  /** What the button says. */
+  action: string;
+  signIn: (patient: Patient) => void;
+  /** Whom the choice offers in development. */
+  choice?: () => Promise<Patient[]>;
+}
+
+export function SignIn(props: Props) {
+  const { clinic, development } = props;
   if (!development) {
-    const clinic = booking.slot.value?.clinic;
     return (
       <>
         <p>To book online you need to sign in, which comes with the patient portal.</p>
@@ -19,16 +28,16 @@ export function SignIn({ booking, development }: { booking: Booking; development
       </>
     );
   }
-  return <Choice booking={booking} />;
+  return <Choice {...props} />;
 }
 
-function Choice({ booking }: { booking: Booking }) {
+function Choice({ action, signIn, choice = () => demoPatients() }: Props) {
   const patients = useSignal<Patient[] | null>(null);
   const failed = useSignal(false);
   const chosen = useSignal(0);
   const read = () => {
     failed.value = false;
-    demoPatients().then(
+    choice().then(
       (found) => (patients.value = found),
       () => (failed.value = true),
     );
@@ -49,7 +58,7 @@ function Choice({ booking }: { booking: Booking }) {
   if (!patient) return <p>There are no patients yet. `appointments demo` makes some up.</p>;
   const submit = (event: Event) => {
     event.preventDefault();
-    booking.signIn(patient);
+    signIn(patient);
   };
   return (
     <form class="booking" onSubmit={submit}>
@@ -64,7 +73,7 @@ function Choice({ booking }: { booking: Booking }) {
       </label>
       <p class="actions">
         <button type="submit" class="button">
-          Sign in and hold this time
+          {action}
         </button>
       </p>
     </form>

@@ -1,10 +1,9 @@
 /** @jsxImportSource preact */
 // The booking page, step by step. The heading says where one is, and takes the focus when the step was the reader's own.
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { fullDay, localDate, zoneOn } from "../times";
-import type { Appointment, Slot } from "./answers";
-import { type Booking, type Step, when } from "./booking";
+import type { Slot } from "./answers";
+import type { Booking, Step } from "./booking";
+import { Confirmation, Facts, when } from "./facts";
 import { Held } from "./held";
 import { SignIn } from "./sign-in";
 import { wordsFor } from "./words";
@@ -73,7 +72,9 @@ function Content({ booking, development }: Props & { development: boolean }) {
     case "unread":
       return <Again text="The clinic's calendar did not answer." booking={booking} />;
     case "sign-in":
-      return <SignIn booking={booking} development={development} />;
+      return (
+        <SignIn clinic={booking.slot.value?.clinic ?? null} development={development} action="Sign in and hold this time" signIn={(one) => booking.signIn(one)} />
+      );
     case "held":
     case "booking":
       return <Held booking={booking} />;
@@ -96,40 +97,6 @@ function What({ booking }: Props) {
   );
 }
 
-function Facts({ startsAt, endsAt, provider, clinic, visitType }: Pick<Slot, "startsAt" | "endsAt"> & Pick<Appointment, "provider" | "clinic" | "visitType">) {
-  const { lines, city, region, postalCode } = clinic.address;
-  const place = [...lines, city, [region, postalCode].filter(Boolean).join(" ")].filter(Boolean).join(", ");
-  return (
-    <dl class="facts">
-      <Fact name="When">
-        <time dateTime={startsAt}>
-          <b>{fullDay(localDate(startsAt))}</b>
-          <br />
-          <b>{when(startsAt, endsAt, clinic.timeZone).replace(/^.*?, (?=\d)/, "")}</b>
-        </time>
-        <br />
-        <span class="quiet">{zoneOn(clinic.timeZone, [localDate(startsAt)])}, the clinic's clock</span>
-      </Fact>
-      <Fact name="What">{visitType.name}{{ IN_PERSON: "", VIDEO: ", by video", PHONE: ", by phone" }[visitType.modality]}</Fact>
-      <Fact name="With">{provider.name}</Fact>
-      <Fact name="Where">
-        {clinic.name}
-        <br />
-        <span class="quiet">{place}</span>
-      </Fact>
-    </dl>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ComponentChildren }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
-  );
-}
-
 function Phone({ booking }: Props) {
   const clinic = booking.slot.value?.clinic;
   if (!clinic?.phone) return null;
@@ -142,6 +109,10 @@ function Phone({ booking }: Props) {
 
 function calendarOf(slot: Slot | null): string {
   return slot ? `/calendar?clinic=${slot.clinic.id}&visit-type=${slot.visitType.id}` : "/calendar";
+}
+
+function waitingFor({ clinic, visitType }: Slot): string {
+  return `/wait?${new URLSearchParams({ clinic: clinic.id, visitType: visitType.id })}`;
 }
 
 function Elsewhere({ text, booking }: Props & { text: string }) {
@@ -211,38 +182,9 @@ function RefusedTime({ booking }: Props) {
         <a class={alternatives.length > 0 || retry ? undefined : "button"} href={calendarOf(booking.slot.value)}>
           See all open times
         </a>
+        {booking.slot.value && <a href={waitingFor(booking.slot.value)}>Tell me when a time opens</a>}
       </p>
       <Phone booking={booking} />
-    </>
-  );
-}
-
-const ARRIVAL = {
-  IN_PERSON: "Come to the clinic at the address above.",
-  VIDEO: "The visit is by video: the clinic tells you how to join.",
-  PHONE: "The visit is by phone: the clinic calls you.",
-};
-
-function Confirmation({ appointment }: { appointment: Appointment }) {
-  const { clinic, changeableUntil, visitType } = appointment;
-  return (
-    <>
-      <Facts {...appointment} />
-      <h2>What comes next</h2>
-      <ul class="next">
-        <li>{ARRIVAL[visitType.modality]}</li>
-        <li>
-          {changeableUntil
-            ? `You can move or cancel it until ${when(changeableUntil, null, clinic.timeZone)}, the clinic's clock.`
-            : "It is too close to be moved or cancelled online."}
-        </li>
-        {clinic.phone && (
-          <li>
-            Questions? Call the clinic: <a href={`tel:${clinic.phone}`}>{clinic.phone}</a>
-          </li>
-        )}
-      </ul>
-      <p class="quiet">You can close this page now.</p>
     </>
   );
 }

@@ -77,6 +77,13 @@ export class Calendar {
     private readonly focused: () => string | null,
   ) {}
 
+  /** Our own page for those who find nothing that suits them; who they are, they say there. */
+  get waitPage(): string {
+    const { clinic, visitType, provider } = this.subject;
+    const asked = new URLSearchParams({ clinic, visitType, ...(provider && { provider }) });
+    return String(new URL(`/wait?${asked}`, this.endpoint));
+  }
+
   async begin(): Promise<void> {
     this.#timer ??= setInterval(() => this.tick(), 1_000);
     if (this.#failures === 0) this.phase.value = "loading";

@@ -163,6 +163,11 @@ function Empty({ calendar }: { calendar: Calendar }) {
           </button>
         </p>
       )}
+      <p>
+        <a href={calendar.waitPage} target="_blank" rel="noopener">
+          Tell me when a time opens
+        </a>
+      </p>
       <Phone calendar={calendar} lead="You can also call the clinic:" />
     </div>
   );
