@@ -37,13 +37,20 @@ WITH made AS (
     SELECT r.entry_id, r.patient_id, r.allocation_id, $1, $2, $3, $4, r.visit_type_id, $5, r.starts_at, r.ends_at, $6, r.expires_at
     FROM unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[])
         AS r (entry_id, patient_id, allocation_id, visit_type_id, starts_at, ends_at, expires_at)
-    RETURNING entry_id
+    RETURNING id, entry_id
+), announced AS (
+    INSERT INTO offers_to_plan (offer_id) SELECT m.id FROM made AS m ORDER BY m.id
 )
 UPDATE waitlist_entries SET status = 'offered' WHERE id IN (SELECT entry_id FROM made)
 """
 
 END = """
-UPDATE waitlist_offers SET status = $2 WHERE id = $1 AND status = 'live' RETURNING id
+WITH ended AS (
+    UPDATE waitlist_offers SET status = $2 WHERE id = $1 AND status = 'live' RETURNING id
+), announced AS (
+    INSERT INTO offers_to_plan (offer_id) SELECT e.id FROM ended AS e ON CONFLICT DO NOTHING
+)
+SELECT id FROM ended
 """
 
 
