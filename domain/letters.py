@@ -10,7 +10,7 @@ from domain.messages import MessageRule
 from domain.recipients import Channel
 
 SEGMENT: Final = 160
-CLINIC_ROOM: Final = 8
+CLINIC_ROOM: Final = 11
 _GSM: Final = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -39,6 +39,7 @@ _SUBJECTS: Final = {
     MessageRule.CANCELLED: "Your appointment on {when} was cancelled",
     MessageRule.OFFER: "A time is free for you: {when}",
 }
+_SMS_SHORT: Final = "{clinic}: a free time, {when}: {link}"
 _STOP: Final = " Reply STOP to end texts."
 
 
@@ -104,14 +105,14 @@ class Letter:
     @property
     def sms(self) -> str:
         """One segment of the GSM alphabet; the clinic's name is cut where it has to be."""
-        when = (
-            short_time(self.starts_at)
-            if self.answer_by is None
-            else f"{short_time(self.starts_at)}{_zone(self.starts_at)}"
-        )
-        text = _SMS[self.rule].format(clinic="{clinic}", when=when, until=self.until, link=self.link)
-        if septets(text + _STOP) <= SEGMENT - CLINIC_ROOM:  # Beside a long link nothing but the link matters.
-            text += _STOP
+        texts = [_SMS[self.rule] + _STOP]
+        when = short_time(self.starts_at)
+        if self.rule is MessageRule.OFFER:  # Beside a long link there is room for less.
+            texts += [_SMS[self.rule], _SMS_SHORT]
+            when += _zone(self.starts_at)
+        some = [one.format(clinic="{clinic}", when=when, until=self.until, link=self.link) for one in texts]
+        fitting = (one for one in some if septets(one.replace("{clinic}", "")) <= SEGMENT - CLINIC_ROOM)
+        text = next(fitting, some[-1])
         room = SEGMENT - septets(text.replace("{clinic}", ""))
         return text.replace("{clinic}", _cut(gsm(self.clinic_name), room))
 

@@ -240,8 +240,9 @@ SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS
 
 MESSAGES_OF_OFFERS = """
 WITH looked AS (
-    SELECT m.id, o.status = 'live' OR EXISTS (SELECT FROM offers_to_plan AS t WHERE t.offer_id = o.id) AS fine
-    FROM messages AS m JOIN waitlist_offers AS o ON o.id = m.offer_id WHERE m.status = 'scheduled'
+    SELECT m.id, m.status <> 'scheduled' OR o.status = 'live'
+        OR EXISTS (SELECT FROM offers_to_plan AS t WHERE t.offer_id = o.id) AS fine
+    FROM messages AS m JOIN waitlist_offers AS o ON o.id = m.offer_id
 ), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
 SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
     ARRAY(SELECT 'message ' || id FROM bad ORDER BY id LIMIT 5) AS examples
