@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.notifications.email import Mailer, Paper
+from adapters.notifications.folder import Folder
 from adapters.notifications.sms import Texter
 from domain.access import Viewer
 from domain.letters import AddressRefused, Letter, NotSent, septets
@@ -279,3 +281,19 @@ async def test_move_me_earlier_names_the_present_appointment(street: Street) -> 
     await street.here.accepted(await street.here.only())
     await street.work()
     assert [one.rule.name for one in street.mail.sent] == ["CONFIRMATION", "OFFER", "MOVED"]
+
+
+async def test_the_folder_shows_offers_as_people_would_see_them(street: Street, tmp_path: Path) -> None:
+    folder = Folder(tmp_path, Paper("a@b.example", PUBLIC))
+    street.messaging = Messaging(
+        street.world.database, {EMAIL: folder, SMS: folder}, Stopping(street.world.database), public_url=PUBLIC
+    )
+    await street.wait()
+    await street.wait(SMS)
+    await street.free()
+    await street.free(minutes=30)
+    await street.work()
+    by_mail, by_sms = await street.here.live()
+    shown = {one.channel: one for one in folder.latest(10) if one.name.startswith("offer.")}
+    assert f'href="{PUBLIC}/offer/{by_mail.offer.id}"' in (shown[EMAIL].html or "")
+    assert f"{PUBLIC}/offer/{by_sms.offer.id}" in shown[SMS].text
