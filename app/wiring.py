@@ -178,7 +178,7 @@ def _built(
             Preferences(database),
         ),
         sweeping=Sweeping(desk),
-        messaging=Messaging(database, mail.carriers, stopping, observe),
+        messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
         stopping=stopping,
         post=mail,
         streaming=streaming,

@@ -10,6 +10,7 @@ from domain.messages import MessageRule
 from domain.recipients import Channel
 
 SEGMENT: Final = 160
+CLINIC_ROOM: Final = 11
 _GSM: Final = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
     "abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -28,6 +29,7 @@ _SMS: Final = {
     MessageRule.TWO_HOURS_BEFORE: "{clinic}: reminder of your appointment today, {when}.",
     MessageRule.MOVED: "{clinic}: your appointment was moved to {when}. The earlier time no longer counts.",
     MessageRule.CANCELLED: "{clinic}: your appointment on {when} was cancelled.",
+    MessageRule.OFFER: "{clinic}: a time is free for you, {when}. Take it by {until}: {link}",
 }
 _SUBJECTS: Final = {
     MessageRule.CONFIRMATION: "Your appointment is booked: {when}",
@@ -35,13 +37,18 @@ _SUBJECTS: Final = {
     MessageRule.TWO_HOURS_BEFORE: "Reminder: your appointment today, {when}",
     MessageRule.MOVED: "Your appointment was moved to {when}",
     MessageRule.CANCELLED: "Your appointment on {when} was cancelled",
+    MessageRule.OFFER: "A time is free for you: {when}",
 }
+_SMS_SHORT: Final = "{clinic}: a free time, {when}: {link}"
 _STOP: Final = " Reply STOP to end texts."
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """All that a message may tell. Instants in the clinic's zone; `sequence` of the calendar file rises with each move."""
+    """All that a message may tell. Instants in the clinic's zone; `sequence` of the calendar file rises with each move.
+
+    About an offer: `offer_key`, `answer_by` and `link`, no appointment; `starts_at_before` is the one it would move.
+    """
 
     message_key: int
     rule: MessageRule
@@ -59,6 +66,9 @@ class Letter:
     starts_at_before: datetime | None
     written_at: datetime
     stop_token: str | None = None
+    offer_key: int | None = None
+    answer_by: datetime | None = None
+    link: str = ""
 
     @property
     def key_id(self) -> str:
@@ -68,7 +78,13 @@ class Letter:
     @property
     def id(self) -> str:
         """The same for every try."""
+        if self.offer_key is not None:
+            return f"{self.rule.value}.{self.offer_id}"
         return f"{self.rule.value}.{self.version}.{ids.node(ids.APPOINTMENT, self.appointment_key)}"
+
+    @property
+    def offer_id(self) -> str:
+        return ids.node(ids.OFFER, self.offer_key or 0)
 
     @property
     def calendar_uid(self) -> str:
@@ -79,9 +95,24 @@ class Letter:
         return _SUBJECTS[self.rule].format(when=day_and_time(self.starts_at))
 
     @property
+    def until(self) -> str:
+        """When an offer ends; with its day where that is not the one on which it was made."""
+        if self.answer_by is None:
+            return ""
+        same = self.answer_by.date() == self.written_at.date()
+        return time_of_day(self.answer_by) if same else short_time(self.answer_by)
+
+    @property
     def sms(self) -> str:
         """One segment of the GSM alphabet; the clinic's name is cut where it has to be."""
-        text = _SMS[self.rule].format(clinic="{clinic}", when=short_time(self.starts_at)) + _STOP
+        texts = [_SMS[self.rule] + _STOP]
+        when = short_time(self.starts_at)
+        if self.rule is MessageRule.OFFER:  # Beside a long link there is room for less.
+            texts += [_SMS[self.rule], _SMS_SHORT]
+            when += _zone(self.starts_at)
+        some = [one.format(clinic="{clinic}", when=when, until=self.until, link=self.link) for one in texts]
+        fitting = (one for one in some if septets(one.replace("{clinic}", "")) <= SEGMENT - CLINIC_ROOM)
+        text = next(fitting, some[-1])
         room = SEGMENT - septets(text.replace("{clinic}", ""))
         return text.replace("{clinic}", _cut(gsm(self.clinic_name), room))
 
@@ -103,6 +134,12 @@ def short_time(at: datetime) -> str:
 
 def time_of_day(at: datetime) -> str:
     return f"{(at.hour + 11) % 12 + 1}:{at.minute:02d} {'PM' if at.hour >= 12 else 'AM'}"
+
+
+def _zone(at: datetime) -> str:
+    """As a clinic's neighbours call it, where there is such a name."""
+    name = at.strftime("%Z")
+    return f" {name}" if name.isalpha() else ""
 
 
 def gsm(text: str) -> str:

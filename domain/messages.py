@@ -58,6 +58,8 @@ class Why(Enum):
     REFUSED = "The address was refused."
     UNDELIVERED = "It could not be delivered."
     UNREACHED = "No try succeeded in time."
+    OFFER_OVER = "The offer is over."
+    OFFER_SHORT = "The offer is over before the quiet hours are."
 
 
 # What another preference or address may take back: planned anew, such a message may go after all.
@@ -104,6 +106,14 @@ class Kept:
     tries: int
     zone: ZoneInfo
 
+    @property
+    def settled(self) -> bool:
+        """It went, is going or is tried again."""
+        status = self.planned.status
+        return status in (MessageStatus.SENDING, MessageStatus.SENT) or (
+            status is MessageStatus.SCHEDULED and self.tries > 0
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
@@ -118,7 +128,7 @@ class Reminder:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A message that is looked at because its time has come."""
+    """A message that is looked at because its time has come. `live` and `expires_at` are an offer's."""
 
     rule: MessageRule
     channel: Channel
@@ -128,6 +138,8 @@ class Due:
     tries: int
     present_version: int
     said: bool
+    live: bool = True
+    expires_at: datetime | None = None
 
 
 class Verdict(Enum):
@@ -219,7 +231,7 @@ def plan(version: Version, recipient: Recipient, failed: frozenset[tuple[Message
 def plan_again(version: Version, recipient: Recipient, kept: Sequence[Kept]) -> list[Planned]:
     """What is to be written down beside what stands there already: nothing for what went, is going or is tried again."""
     own = [one for one in kept if one.version == version.version]
-    settled = {one.planned.rule for one in own if _settled(one)}
+    settled = {one.planned.rule for one in own if one.settled}
     failed = frozenset(
         (one.planned.rule, one.planned.channel) for one in own if one.planned.status is MessageStatus.FAILED
     )
@@ -229,13 +241,6 @@ def plan_again(version: Version, recipient: Recipient, kept: Sequence[Kept]) -> 
         if old.status is MessageStatus.SCHEDULED and old.rule not in settled and (old.rule, old.channel) not in named:
             found.append(replace(old, status=MessageStatus.SKIPPED, why=Why.NOT_CHOSEN))
     return found
-
-
-def _settled(one: Kept) -> bool:
-    status = one.planned.status
-    return status in (MessageStatus.SENDING, MessageStatus.SENT) or (
-        status is MessageStatus.SCHEDULED and one.tries > 0
-    )
 
 
 def timeline(kept: Sequence[Kept], unplanned: Sequence[tuple[Version, Recipient]]) -> list[Reminder]:
@@ -273,22 +278,27 @@ def judge(due: Due, recipient: Recipient, now: datetime) -> Judged:
     """Whether a message whose time has come goes now."""
     if due.version != due.present_version:
         return Judged(Verdict.SKIP, Why.REPLACED)
+    if not due.live:
+        return Judged(Verdict.SKIP, Why.OFFER_OVER)
     if due.said:
         return Judged(Verdict.SKIP, Why.SAID)
-    last = until(due.rule, due.rule_at, due.starts_at)
-    if now > last:
-        return _too_late(due)
+    last = due.expires_at or until(due.rule, due.rule_at, due.starts_at)
+    if now > last or now == due.expires_at:
+        return _too_late(due, Why.OFFER_OVER)
     blocked = cannot(due.channel, recipient)
     if blocked is not None:
         return Judged(Verdict.PASS, blocked)
     around = recipient.quiet_around(now) if due.channel is Channel.SMS else None
     if around is None:
         return Judged(Verdict.SEND)
-    return _too_late(due) if around[1] >= last else Judged(Verdict.WAIT, Why.AFTER_QUIET, around[1])
+    return _too_late(due, Why.OFFER_SHORT) if around[1] >= last else Judged(Verdict.WAIT, Why.AFTER_QUIET, around[1])
 
 
-def _too_late(due: Due) -> Judged:
-    return Judged(Verdict.FAIL, Why.UNREACHED) if due.tries else Judged(Verdict.SKIP, Why.LATE)
+def _too_late(due: Due, offer: Why) -> Judged:
+    """`offer`: why, where it is about an offer."""
+    if due.tries:
+        return Judged(Verdict.FAIL, Why.UNREACHED)
+    return Judged(Verdict.SKIP, Why.LATE if due.expires_at is None else offer)
 
 
 def pause_seconds(tries: int) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from adapters.notifications.carriers import Carrier
-from adapters.postgres import messages, sending
+from adapters.postgres import messages, offer_messages, sending
 from adapters.postgres.database import Connection, Database, answering
 from adapters.postgres.sending import Claimed
 from domain.letters import Accepted, AddressRefused, Letter, NotSent, OutcomeUnknown
@@ -30,6 +30,7 @@ from domain.messages import (
     pause_seconds,
     plan_again,
 )
+from domain.offer_messages import OfferTold, plan_offer
 from domain.recipients import Channel
 from services.stopping import Stopping
 
@@ -55,7 +56,7 @@ class Behind:
 
 
 class Messaging:
-    """`observe` is told the outcome of every try and of every message that will not go."""
+    """`observe` is told the outcome of every try and of every message that will not go. `public_url`: where links lead."""
 
     def __init__(
         self,
@@ -63,18 +64,37 @@ class Messaging:
         carriers: Mapping[Channel, Carrier],
         stopping: Stopping,
         observe: Observe = lambda rule, channel, outcome: None,
+        public_url: str = "",
     ) -> None:
         self._database = database
         self._carriers = carriers
         self._stopping = stopping
         self._observe = observe
+        self._public_url = public_url.rstrip("/")
 
     @property
     def channels(self) -> Sequence[Channel]:
         return list(self._carriers)
 
     async def plan(self) -> int:
-        """A batch of versions that nobody has thought about yet; how many."""
+        """A batch of versions and offers that nobody has thought about yet; how many."""
+        return await self._plan_versions() + await self._plan_offers()
+
+    async def _plan_offers(self) -> int:
+        async with answering():
+            if not await offer_messages.is_asked(self._database.primary):
+                return 0
+        async with self._database.transaction() as tx:
+            asked = await offer_messages.take(tx, PLAN_BATCH)
+            kept = await offer_messages.of_offers(tx, [offer.key for offer, _ in asked])
+            await offer_messages.void(tx, [offer.key for offer, _ in asked if not offer.live])
+            todo: list[tuple[OfferTold, Planned]] = []
+            for offer, recipient in asked:
+                todo += [(offer, planned) for planned in plan_offer(offer, recipient, kept.get(offer.key, []))]
+            await offer_messages.plan(tx, todo)
+        return len(asked)
+
+    async def _plan_versions(self) -> int:
         async with answering():
             if not await messages.is_asked(self._database.primary):
                 return 0
@@ -112,7 +132,7 @@ class Messaging:
             if what.why is not None and what.verdict in ENDED:
                 self._observe(one.due.rule, channel, ENDED[what.verdict].value)
         tried = await asyncio.gather(
-            *(self._try(one, _linked(one.letter, links)) for one in going), return_exceptions=True
+            *(self._try(one, self._linked(one.letter, links)) for one in going), return_exceptions=True
         )
         for fault in tried:
             if isinstance(fault, BaseException):
@@ -200,6 +220,7 @@ class Messaging:
         )
         self._observe(letter.rule, letter.channel, outcome)
 
-
-def _linked(letter: Letter, links: Mapping[str, str]) -> Letter:
-    return letter if letter.stop_token else replace(letter, stop_token=links.get(letter.to.lower()))
+    def _linked(self, letter: Letter, links: Mapping[str, str]) -> Letter:
+        if letter.offer_key is not None:
+            letter = replace(letter, link=f"{self._public_url}/offer/{letter.offer_id}")
+        return letter if letter.stop_token else replace(letter, stop_token=links.get(letter.to.lower()))

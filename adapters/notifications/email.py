@@ -37,6 +37,7 @@ LEADS: Final = {
     MessageRule.TWO_HOURS_BEFORE: "You have an appointment today.",
     MessageRule.MOVED: "Your appointment was moved.",
     MessageRule.CANCELLED: "Your appointment was cancelled.",
+    MessageRule.OFFER: "A time is free for you.",
 }
 _TEMPLATES: Final = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -88,6 +89,9 @@ def _values(letter: Letter, stop_link: str) -> dict[str, Any]:
         "zone": zone.rpartition("/")[2].replace("_", " "),
         "before": day_and_time(before) if before and letter.rule is MessageRule.MOVED else None,
         "cancelled": letter.rule is MessageRule.CANCELLED,
+        "offer": letter.rule is MessageRule.OFFER,
+        "answer_by": day_and_time(letter.answer_by) if letter.answer_by else None,
+        "present": day_and_time(before) if before and letter.rule is MessageRule.OFFER else None,
         "stop_link": stop_link,
     }
 

@@ -60,6 +60,11 @@ WHERE messages.appointment_id = p.appointment_id AND messages.version < p.versio
 """
 
 PLAN_AGAIN = """
+WITH offered AS (
+    INSERT INTO offers_to_plan (offer_id)
+    SELECT o.id FROM waitlist_offers AS o WHERE o.patient_id = any($1::bigint[]) AND o.status = 'live'
+    ORDER BY o.id ON CONFLICT DO NOTHING
+)
 INSERT INTO messages_to_plan (appointment_id, version)
 SELECT a.id, a.version FROM appointments AS a
 WHERE a.patient_id = any($1::bigint[]) AND a.starts_at > (SELECT app_now())
@@ -72,7 +77,7 @@ SELECT count(*) AS waiting, coalesce(extract(epoch FROM (SELECT app_now()) - min
 FROM messages WHERE channel = $1 AND status IN ('scheduled', 'sending') AND next_at <= (SELECT app_now())
 """
 
-_REVIVED: Final = [why.name for why in OF_CHANNEL]
+REVIVED: Final = [why.name for why in OF_CHANNEL]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ async def plan(tx: Connection, some: Sequence[tuple[Version, Planned]]) -> None:
         [one.due_at for _, one in some],
         [one.status.value for _, one in some],
         [one.why.name if one.why else None for _, one in some],
-        _REVIVED,
+        REVIVED,
     )
 
 
@@ -141,7 +146,7 @@ async def void_older(tx: Connection, versions: Sequence[Version]) -> None:
 
 
 async def plan_again(tx: Connection, patient_keys: Sequence[int]) -> None:
-    """After a change of addresses or wishes: the planned messages of the patients' coming appointments."""
+    """After a change of addresses or wishes: the planned messages of the patients' coming appointments and live offers."""
     await tx.execute(PLAN_AGAIN, patient_keys)
 
 

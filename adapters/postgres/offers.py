@@ -44,6 +44,8 @@ WITH made AS (
 ), told AS (
     INSERT INTO outbox (at, topic, clinic_id, patient_id, payload)
     SELECT $6, 'offers', $4, m.patient_id, jsonb_build_object('offer', m.id, 'status', 'live') FROM made AS m ORDER BY m.id
+), announced AS (
+    INSERT INTO offers_to_plan (offer_id) SELECT m.id FROM made AS m ORDER BY m.id
 )
 UPDATE waitlist_entries SET status = 'offered' WHERE id IN (SELECT entry_id FROM made)
 """
@@ -55,6 +57,8 @@ WITH ended AS (
     INSERT INTO outbox (at, topic, clinic_id, patient_id, payload)
     SELECT (SELECT app_now()), 'offers', e.clinic_id, e.patient_id, jsonb_build_object('offer', e.id, 'status', e.status)
     FROM ended AS e
+), announced AS (
+    INSERT INTO offers_to_plan (offer_id) SELECT e.id FROM ended AS e ON CONFLICT DO NOTHING
 )
 SELECT id FROM ended
 """

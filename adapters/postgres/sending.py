@@ -21,21 +21,28 @@ WITH claimed AS MATERIALIZED (
 )
 SELECT m.id, m.appointment_id, m.version, m.rule, m.channel, m.rule_at, m.starts_at, m.tries, m.tried_at,
     m.unknown OR m.status = 'sending' AS unknown, (SELECT app_now()) AS now,
-    a.version AS present_version, a.ends_at, e.at AS written_at, e.starts_at_before,
+    m.offer_id, o.expires_at, coalesce(o.status = 'live', true) AS live,
+    coalesce(a.version, m.version) AS present_version, coalesce(a.ends_at, o.ends_at) AS ends_at,
+    coalesce(e.at, o.made_at) AS written_at, coalesce(e.starts_at_before, own.starts_at) AS starts_at_before,
     (SELECT count(*) FROM appointment_events AS x WHERE x.appointment_id = m.appointment_id AND x.version <= m.version
         AND x.change = 'moved') AS moves,
     c.name AS clinic_name, c.time_zone AS clinic_zone, c.address_lines, c.city, c.region, c.postal_code, c.phone AS clinic_phone,
     CASE WHEN p.kind = 'person' THEN p.name END AS provider_name,
     EXISTS (SELECT FROM messages AS x WHERE x.appointment_id = m.appointment_id AND x.rule = m.rule AND x.id <> m.id
         AND x.status IN ('sending', 'sent') AND (x.version = m.version
-            OR m.rule IN ('day-before', 'two-hours-before') AND x.starts_at = m.starts_at)) AS said,
+            OR m.rule IN ('day-before', 'two-hours-before') AND x.starts_at = m.starts_at))
+        OR EXISTS (SELECT FROM messages AS x WHERE x.offer_id = m.offer_id AND x.id <> m.id
+            AND x.status IN ('sending', 'sent')) AS said,
     l.token, r.*
 FROM claimed AS m
-JOIN appointments AS a ON a.id = m.appointment_id
-JOIN appointment_events AS e ON e.appointment_id = m.appointment_id AND e.version = m.version
-JOIN clinics AS c ON c.id = a.clinic_id
-JOIN providers AS p ON p.id = a.provider_id
-CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = a.patient_id LIMIT 1) AS r
+LEFT JOIN appointments AS a ON a.id = m.appointment_id
+LEFT JOIN appointment_events AS e ON e.appointment_id = m.appointment_id AND e.version = m.version
+LEFT JOIN waitlist_offers AS o ON o.id = m.offer_id
+LEFT JOIN waitlist_entries AS w ON w.id = o.entry_id
+LEFT JOIN appointments AS own ON own.id = w.appointment_id AND own.status = 'booked'
+JOIN clinics AS c ON c.id = coalesce(a.clinic_id, o.clinic_id)
+JOIN providers AS p ON p.id = coalesce(a.provider_id, o.provider_id)
+CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = coalesce(a.patient_id, o.patient_id) LIMIT 1) AS r
 LEFT JOIN stop_links AS l ON l.channel = 'email' AND l.address = lower(r.email)
 """
 
@@ -60,9 +67,13 @@ WITH given AS (
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[]) AS g (id, status, why, again)
 ), ended AS (
     UPDATE messages AS m SET status = g.status, why = g.why FROM given AS g WHERE m.id = g.id
-    RETURNING m.appointment_id, m.version, g.again
+    RETURNING m.appointment_id, m.version, m.offer_id, g.again
+), offered AS (
+    INSERT INTO offers_to_plan (offer_id) SELECT DISTINCT offer_id FROM ended WHERE again AND offer_id IS NOT NULL
+    ON CONFLICT DO NOTHING
 )
-INSERT INTO messages_to_plan (appointment_id, version) SELECT DISTINCT appointment_id, version FROM ended WHERE again
+INSERT INTO messages_to_plan (appointment_id, version)
+SELECT DISTINCT appointment_id, version FROM ended WHERE again AND appointment_id IS NOT NULL
 ON CONFLICT DO NOTHING
 """
 
@@ -89,9 +100,12 @@ WHERE id = $1 AND tries = $2 AND status = 'sending'
 FAILED = """
 WITH failed AS (
     UPDATE messages SET status = 'failed', why = $3, unknown = false
-    WHERE id = $1 AND tries = $2 AND status = 'sending' RETURNING appointment_id, version
+    WHERE id = $1 AND tries = $2 AND status = 'sending' RETURNING appointment_id, version, offer_id
+), offered AS (
+    INSERT INTO offers_to_plan (offer_id) SELECT offer_id FROM failed WHERE offer_id IS NOT NULL ON CONFLICT DO NOTHING
 )
-INSERT INTO messages_to_plan (appointment_id, version) SELECT appointment_id, version FROM failed ON CONFLICT DO NOTHING
+INSERT INTO messages_to_plan (appointment_id, version)
+SELECT appointment_id, version FROM failed WHERE appointment_id IS NOT NULL ON CONFLICT DO NOTHING
 """
 
 KNOWN_TO_US = """
@@ -108,9 +122,13 @@ DELIVERED = """
 WITH noted AS (
     UPDATE messages SET provider_id = $2, delivery = $3, unknown = false, status = CASE WHEN $4 THEN 'failed' ELSE 'sent' END,
         why = CASE WHEN $4 THEN 'UNDELIVERED' END, sent_at = coalesce(sent_at, (SELECT app_now()))
-    WHERE id = $1 RETURNING appointment_id, version
+    WHERE id = $1 RETURNING appointment_id, version, offer_id
+), offered AS (
+    INSERT INTO offers_to_plan (offer_id) SELECT offer_id FROM noted WHERE $4 AND offer_id IS NOT NULL
+    ON CONFLICT DO NOTHING
 )
-INSERT INTO messages_to_plan (appointment_id, version) SELECT appointment_id, version FROM noted WHERE $4
+INSERT INTO messages_to_plan (appointment_id, version)
+SELECT appointment_id, version FROM noted WHERE $4 AND appointment_id IS NOT NULL
 ON CONFLICT DO NOTHING
 """
 
@@ -216,15 +234,17 @@ def _claimed(row: Any) -> Claimed:
         row["tries"],
         row["present_version"],
         row["said"],
+        row["live"],
+        row["expires_at"],
     )
     city = " ".join(part for part in (row["region"], row["postal_code"]) if part)
-    before = row["starts_at_before"]
+    before, expires_at = row["starts_at_before"], row["expires_at"]
     letter = Letter(
         row["id"],
         rule,
         channel,
         (row["email"] if channel is Channel.EMAIL else row["phone"]) or "",
-        row["appointment_id"],
+        row["appointment_id"] or 0,
         row["version"],
         row["moves"] + (rule is MessageRule.CANCELLED),
         row["clinic_name"],
@@ -236,5 +256,7 @@ def _claimed(row: Any) -> Claimed:
         before.astimezone(zone) if before else None,
         row["written_at"].astimezone(zone),
         row["token"],
+        row["offer_id"],
+        expires_at.astimezone(zone) if expires_at else None,
     )
     return Claimed(present, recipient, letter, row["unknown"], row["tried_at"], row["now"])

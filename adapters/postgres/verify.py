@@ -235,12 +235,12 @@ SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS
 
 MESSAGES_ONCE = """
 WITH looked AS (
-    SELECT appointment_id, version, rule, count(*) AS sent FROM messages WHERE status = 'sent'
-    GROUP BY appointment_id, version, rule
+    SELECT appointment_id, offer_id, version, rule, count(*) AS sent FROM messages WHERE status = 'sent'
+    GROUP BY appointment_id, offer_id, version, rule
 ), bad AS (SELECT * FROM looked WHERE sent > 1)
 SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
-    ARRAY(SELECT rule || ' of appointment ' || appointment_id || ', version ' || version FROM bad
-        ORDER BY appointment_id, version, rule LIMIT 5) AS examples
+    ARRAY(SELECT coalesce(rule || ' of appointment ' || appointment_id || ', version ' || version, 'offer ' || offer_id) FROM bad
+        ORDER BY appointment_id, version, rule, offer_id LIMIT 5) AS examples
 """
 
 MESSAGES_OF_THE_VERSION = """
@@ -248,6 +248,16 @@ WITH looked AS (
     SELECT m.id, m.version = a.version OR EXISTS (SELECT FROM messages_to_plan AS t
         WHERE t.appointment_id = a.id AND t.version = a.version) AS fine
     FROM messages AS m JOIN appointments AS a ON a.id = m.appointment_id WHERE m.status = 'scheduled'
+), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'message ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
+MESSAGES_OF_OFFERS = """
+WITH looked AS (
+    SELECT m.id, m.status <> 'scheduled' OR o.status = 'live'
+        OR EXISTS (SELECT FROM offers_to_plan AS t WHERE t.offer_id = o.id) AS fine
+    FROM messages AS m JOIN waitlist_offers AS o ON o.id = m.offer_id
 ), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
 SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
     ARRAY(SELECT 'message ' || id FROM bad ORDER BY id LIMIT 5) AS examples
@@ -273,8 +283,9 @@ RULES: Final = {
     "a clinic's events are numbered without gaps up to its head": CLINICS_NUMBERED,
     "every outbox row has its place in the stream or waits for it": RELAYED_OR_WAITING,
     "what idempotency keys remember exists": OUTCOMES,
-    "no message about a version of an appointment went through two channels": MESSAGES_ONCE,
+    "no message about a version of an appointment, or an offer, went through two channels": MESSAGES_ONCE,
     "no message waits for a version that is over": MESSAGES_OF_THE_VERSION,
+    "no message waits for an offer that is over": MESSAGES_OF_OFFERS,
 }
 
 

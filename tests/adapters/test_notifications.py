@@ -1,6 +1,7 @@
 """E-mail and SMS against real servers: what arrives, and what is made of their answers."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,33 @@ def test_every_sms_is_one_segment_without_clinical_detail(rule: MessageRule, nam
     assert "Tue, Mar 9 at 2:30 PM" in text
     assert "STOP" in text
     assert "Ann Lee" not in text
+
+
+@pytest.mark.parametrize("name", ["Elm", "日本橋クリニック", "A very long name " * 12, "€" * 90, ""])
+@pytest.mark.parametrize(
+    "host", [PUBLIC, "https://appointments.of-a-long-name.health.example", f"https://{'long.' * 12}example"]
+)
+def test_an_sms_about_an_offer_is_one_segment_with_its_whole_link(name: str, host: str) -> None:
+    one = letter(MessageRule.OFFER, Channel.SMS, clinic_name=name, offer_key=5)
+    one = replace(one, answer_by=datetime(2027, 3, 2, 0, 30, tzinfo=ZONE), link=f"{host}/offer/{one.offer_id}")
+    assert septets(one.sms) <= SEGMENT
+    assert "Tue, Mar 9 at 2:30 PM EST" in one.sms
+    assert ("Take it by Tue, Mar 2 at 12:30 AM: " in one.sms) is (host == PUBLIC)
+    assert f": {one.link}" in one.sms
+    assert one.sms.endswith(one.link) or one.sms.endswith("STOP to end texts.")
+    assert "Ann Lee" not in one.sms
+
+
+def test_an_email_about_an_offer_has_its_link_and_its_end() -> None:
+    one = letter(MessageRule.OFFER, offer_key=5, answer_by=datetime(2027, 3, 1, 13, tzinfo=ZONE))
+    one = replace(one, link=f"{PUBLIC}/offer/{one.offer_id}")
+    written = PAPER.write(one)
+    html = written.get_body(("html",))
+    assert html is not None
+    assert f'href="{one.link}"' in html.get_content()
+    assert "until <strong>Monday, March 1 at 1:00 PM</strong> (New York time)" in html.get_content()
+    assert "Your appointment is now" not in html.get_content()
+    assert [part.get_content_type() for part in written.walk()] == ["multipart/alternative", "text/plain", "text/html"]
 
 
 async def test_an_sms_is_posted_as_the_provider_documents_it(provider: Provider, texter: Texter) -> None:

@@ -21,6 +21,7 @@ from adapters.postgres.verify import (
     HISTORY,
     HOLDS_OWN,
     IN_THEIR_OPENING,
+    MESSAGES_OF_OFFERS,
     MESSAGES_OF_THE_VERSION,
     MESSAGES_ONCE,
     NOBODY_ELSE_OWNS,
@@ -303,11 +304,21 @@ FAULTS = {
         " SELECT id, version, 'moved', channel, starts_at, starts_at, starts_at, starts_at, 'sent', starts_at"
         " FROM appointments, unnest(ARRAY['email', 'sms']) AS channel",
     ),
+    "an offer that was told twice": (
+        MESSAGES_ONCE,
+        "INSERT INTO messages (offer_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status, sent_at)"
+        " SELECT id, 1, 'offer', 'sms', starts_at, starts_at, starts_at, starts_at, 'sent', starts_at FROM waitlist_offers",
+    ),
+    "a message about an offer that is over": (
+        MESSAGES_OF_OFFERS,
+        "WITH over AS (UPDATE waitlist_offers SET status = 'declined' WHERE id = {offer})"
+        " UPDATE messages SET status = 'scheduled' WHERE offer_id = {offer}",
+    ),
     "a message for a version that is over": (
         MESSAGES_OF_THE_VERSION,
         "WITH planned AS (DELETE FROM messages_to_plan)"
         " INSERT INTO messages (appointment_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status)"
-        " SELECT id, version - 1, 'offer', 'email', starts_at, starts_at, starts_at, starts_at, 'scheduled'"
+        " SELECT id, version - 1, 'moved', 'email', starts_at, starts_at, starts_at, starts_at, 'scheduled'"
         " FROM appointments",
     ),
     "a key whose hold is gone": (

@@ -39,12 +39,18 @@ CREATE TABLE messages_to_plan (
 INSERT INTO messages_to_plan (appointment_id, version, since)
 SELECT id, version, app_now() FROM appointments WHERE status = 'booked' AND starts_at > app_now();
 
--- `rule_at` is the moment that the rule names, `due_at` when it may go (quiet hours), `next_at` when it is looked at next: while
+-- The same for offers of the waitlist, as they are made and as they end.
+CREATE TABLE offers_to_plan (
+    offer_id bigint PRIMARY KEY
+);
+
+-- About a version of an appointment, or about an offer (version 1). `rule_at` is the moment that the rule names, `due_at` when it may go (quiet hours), `next_at` when it is looked at next: while
 -- `sending`, when whoever has it counts as dead. Written before the call: `tries`, which tells tries apart, and `tried_at`, by the
 -- sender's own clock, since it is compared with the provider's. `unknown`: a try may have arrived.
 CREATE TABLE messages (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    appointment_id bigint NOT NULL REFERENCES appointments,
+    appointment_id bigint REFERENCES appointments,
+    offer_id bigint REFERENCES waitlist_offers,
     version integer NOT NULL,
     rule text NOT NULL CHECK (rule IN ('confirmation', 'day-before', 'two-hours-before', 'moved', 'cancelled', 'offer')),
     channel text NOT NULL CHECK (channel IN ('email', 'sms')),
@@ -61,6 +67,8 @@ CREATE TABLE messages (
     delivery text,
     sent_at timestamptz,
     UNIQUE (appointment_id, version, rule, channel),
+    UNIQUE (offer_id, channel),
+    CHECK ((appointment_id IS NULL) = (rule = 'offer') AND (offer_id IS NOT NULL) = (rule = 'offer')),
     CHECK (status <> 'sending' OR tries > 0),
     CHECK ((status = 'sent') <= (sent_at IS NOT NULL))
 ) WITH (fillfactor = 80);

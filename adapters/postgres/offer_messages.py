@@ -1,0 +1,105 @@
+"""Messages about offers as they are planned. How they are claimed and what became of them: sending.py, with all others."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from adapters.postgres.database import Connection, Reader
+from adapters.postgres.messages import REVIVED, recipient_of
+from domain import zones
+from domain.messages import Kept, MessageRule, MessageStatus, Planned, Why
+from domain.offer_messages import OfferTold
+from domain.recipients import Channel, Recipient
+
+TAKE = """
+DELETE FROM offers_to_plan WHERE offer_id IN (
+    SELECT offer_id FROM offers_to_plan ORDER BY offer_id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING offer_id
+"""
+
+OFFERS = """
+SELECT o.id, o.made_at, o.starts_at, o.expires_at, o.status = 'live' AS live, w.auto_book, c.time_zone AS clinic_zone, r.*
+FROM waitlist_offers AS o
+JOIN waitlist_entries AS w ON w.id = o.entry_id
+JOIN clinics AS c ON c.id = o.clinic_id
+CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = o.patient_id LIMIT 1) AS r
+WHERE o.id = any($1::bigint[])
+"""
+
+IS_ASKED = """
+SELECT EXISTS (SELECT FROM offers_to_plan)
+"""
+
+OF_OFFERS = """
+SELECT m.offer_id, m.version, m.rule, m.channel, m.rule_at, m.due_at, m.status, m.why, m.tries, c.time_zone AS clinic_zone
+FROM messages AS m JOIN waitlist_offers AS o ON o.id = m.offer_id JOIN clinics AS c ON c.id = o.clinic_id
+WHERE m.offer_id = any($1::bigint[]) ORDER BY m.due_at, m.id
+"""
+
+PLAN = """
+INSERT INTO messages AS m (offer_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status, why)
+SELECT g.offer_id, 1, 'offer', g.channel, g.starts_at, g.rule_at, g.due_at, g.due_at, g.status, g.why
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[])
+    AS g (offer_id, channel, starts_at, rule_at, due_at, status, why)
+ORDER BY g.offer_id, g.channel
+ON CONFLICT (offer_id, channel) DO UPDATE
+    SET due_at = excluded.due_at, next_at = excluded.due_at, status = excluded.status, why = excluded.why
+    WHERE m.tries = 0 AND (m.status = 'scheduled' OR m.status = 'skipped' AND m.why = any($8::text[]))
+"""
+
+VOID = """
+UPDATE messages SET status = 'skipped', why = 'OFFER_OVER' WHERE offer_id = any($1::bigint[]) AND status = 'scheduled'
+"""
+
+
+async def take(tx: Connection, limit: int) -> list[tuple[OfferTold, Recipient]]:
+    """Takes offers off the list, with whom they are for; where this transaction fails they are back."""
+    keys = [row["offer_id"] for row in await tx.fetch(TAKE, limit)]
+    return [
+        (
+            OfferTold(row["id"], row["made_at"], row["starts_at"], row["expires_at"], row["live"], row["auto_book"]),
+            recipient_of(row),
+        )
+        for row in await tx.fetch(OFFERS, keys)
+    ]
+
+
+async def is_asked(reader: Reader) -> bool:
+    """Whether there is anything to take."""
+    found: bool = await reader.fetchval(IS_ASKED)
+    return found
+
+
+async def of_offers(reader: Reader, keys: Sequence[int]) -> dict[int, list[Kept]]:
+    found: dict[int, list[Kept]] = defaultdict(list)
+    for row in await reader.fetch(OF_OFFERS, keys):
+        planned = Planned(
+            MessageRule(row["rule"]),
+            Channel(row["channel"]),
+            row["rule_at"],
+            row["due_at"],
+            MessageStatus(row["status"]),
+            Why[row["why"]] if row["why"] else None,
+        )
+        zone = zones.named(row["clinic_zone"])
+        found[row["offer_id"]].append(Kept(row["version"], row["version"], planned, row["tries"], zone))
+    return found
+
+
+async def plan(tx: Connection, some: Sequence[tuple[OfferTold, Planned]]) -> None:
+    """Writes them down. What has been tried, or was given up for a reason that stays, is left alone."""
+    await tx.execute(
+        PLAN,
+        [offer.key for offer, _ in some],
+        [one.channel.value for _, one in some],
+        [offer.starts_at for offer, _ in some],
+        [one.rule_at for _, one in some],
+        [one.due_at for _, one in some],
+        [one.status.value for _, one in some],
+        [one.why.name if one.why else None for _, one in some],
+        REVIVED,
+    )
+
+
+async def void(tx: Connection, keys: Sequence[int]) -> None:
+    """What waits about offers that are over."""
+    await tx.execute(VOID, keys)
