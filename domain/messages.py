@@ -243,9 +243,14 @@ def plan_again(version: Version, recipient: Recipient, kept: Sequence[Kept]) -> 
     return found
 
 
-def timeline(kept: Sequence[Kept], unplanned: Sequence[tuple[Version, Recipient]]) -> list[Reminder]:
-    """What goes or went for an appointment, those due first come first; also what no worker has written down yet."""
-    lines = [(one.version, _as_it_counts(one), one.zone) for one in kept]
+def timeline(
+    kept: Sequence[Kept], unplanned: Sequence[tuple[Version, Recipient]], offered: Sequence[Kept] = ()
+) -> list[Reminder]:
+    """What goes or went for an appointment, those due first come first; also what no worker has written down yet.
+
+    `offered`: about offers of the waitlist that concern it.
+    """
+    lines = [(one.version, _as_it_counts(one), one.zone) for one in (*kept, *offered)]
     written = {one.version for one in kept}
     for version, recipient in unplanned:
         if version.version not in written:

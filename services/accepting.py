@@ -11,7 +11,7 @@ from adapters.postgres.changes import Change, Request, Told
 from adapters.postgres.database import Connection
 from adapters.postgres.offers import StoredOffer
 from domain import ids
-from domain.access import Viewer
+from domain.access import Role, Viewer
 from domain.appointments import Appointment, AppointmentStatus
 from domain.faults import Unavailable
 from domain.outcomes import (
@@ -93,6 +93,8 @@ async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment 
     stored = (await offers.offers(tx, [wanted.offer_key]))[wanted.offer_key]
     if stored.offer.status is not OfferStatus.LIVE or stored.run_out:
         return OfferGone(OfferStatus.EXPIRED if stored.run_out else stored.offer.status)
+    if viewer.role is Role.SYSTEM and not stored.consented:
+        return OfferGone(stored.offer.status)  # They changed their mind since it was looked at.
     moved = await _to_be_moved(tx, stored)
     if (moved and (moved.key, _resource(moved), moved.clinic_key)) != (
         seen and (seen.key, _resource(seen), seen.clinic_key)

@@ -111,16 +111,20 @@ async def of_appointments(reader: Reader, keys: Sequence[int]) -> dict[int, list
     found: dict[int, list[Kept]] = defaultdict(list)
     for row in await reader.fetch(OF_APPOINTMENTS, keys):
         zone = zones.named(row["clinic_zone"])
-        planned = Planned(
-            MessageRule(row["rule"]),
-            Channel(row["channel"]),
-            row["rule_at"],
-            row["due_at"],
-            MessageStatus(row["status"]),
-            Why[row["why"]] if row["why"] else None,
-        )
-        found[row["appointment_id"]].append(Kept(row["version"], row["present_version"], planned, row["tries"], zone))
+        one = Kept(row["version"], row["present_version"], planned_of(row), row["tries"], zone)
+        found[row["appointment_id"]].append(one)
     return found
+
+
+def planned_of(row: Any) -> Planned:
+    return Planned(
+        MessageRule(row["rule"]),
+        Channel(row["channel"]),
+        row["rule_at"],
+        row["due_at"],
+        MessageStatus(row["status"]),
+        Why[row["why"]] if row["why"] else None,
+    )
 
 
 async def plan(tx: Connection, some: Sequence[tuple[Version, Planned]]) -> None:

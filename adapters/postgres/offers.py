@@ -82,7 +82,7 @@ UNION ALL SELECT 'times', outcome, count(*) FROM times GROUP BY outcome
 
 @dataclass(frozen=True, slots=True)
 class StoredOffer:
-    """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key` and `misses` are its entry's."""
+    """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key`, `misses` and `consented` are its entry's."""
 
     offer: Offer
     slot: ids.SlotKey
@@ -94,6 +94,7 @@ class StoredOffer:
     giver: int | None
     appointment_key: int | None
     misses: int
+    consented: bool
     now: datetime
 
     @property
@@ -185,5 +186,5 @@ def _stored(row: Any) -> StoredOffer:
     )  # fmt: skip
     return StoredOffer(
         offer, slot, row["allocation_id"], row["resource_id"], row["from_at"], row["to_at"], row["cascade_id"],
-        row["giver_id"], row["appointment_id"], row["misses"], row["now"],
+        row["giver_id"], row["appointment_id"], row["misses"], row["auto_book"], row["now"],
     )  # fmt: skip

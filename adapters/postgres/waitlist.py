@@ -52,6 +52,10 @@ WITH changed AS (
 ), wished AS (
     INSERT INTO waitlist_wishes
     SELECT id, version, $9, provider_ids, windows, first_date, last_date, notice_minutes, urgency FROM changed
+), asked AS (
+    INSERT INTO offers_to_plan (offer_id)
+    SELECT o.id FROM waitlist_offers AS o JOIN changed AS c ON c.id = o.entry_id AND NOT c.auto_book
+    WHERE o.status = 'live' ON CONFLICT DO NOTHING
 )
 SELECT n.*, c.time_zone FROM changed AS n JOIN clinics AS c ON c.id = n.clinic_id
 """
@@ -154,7 +158,7 @@ async def join(tx: Connection, draft: Entry) -> Entry | None:
 
 
 async def change(tx: Connection, wanted: Entry, now: datetime) -> Entry:
-    """New wishes, one version on; who was suspended waits again."""
+    """New wishes, one version on; who was suspended waits again. Who no longer agrees to be booked is told of a live offer."""
     row = await tx.fetchrow(
         CHANGE, wanted.key, wanted.provider_keys, _windows(wanted), wanted.first_date, wanted.last_date,
         wanted.minimum_notice_minutes, wanted.urgency, wanted.auto_book, now,
