@@ -7,7 +7,7 @@ from typing import Any, Final
 from adapters.postgres import allocations, appointments, changes, locks, offers, waitlist
 from adapters.postgres.allocations import Confirmation
 from adapters.postgres.appointments import Locked
-from adapters.postgres.changes import Change, Request, Told
+from adapters.postgres.changes import By, Change, Request, Told
 from adapters.postgres.database import Connection
 from adapters.postgres.offers import StoredOffer
 from domain import ids
@@ -138,7 +138,7 @@ async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer,
     took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
     given = offering.gift(before.clinic_key, slot, took, (before.starts_at, before.ends_at), before.patient_key)
     await waitlist.set_status(tx, stored.offer.entry_key, EntryStatus.FULFILLED, 0, before.key)
-    closed = await offering.offer(tx, desk, given, stored.now)
+    closed = await offering.offer(tx, desk, given, stored.now, By(wanted.viewer, wanted.request.operation))
     freed = (starts, ends)
     own = claims.until(claims.span(stored.from_at, stored.to_at))
     if old_resource == stored.resource_key:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from adapters.postgres import changes, decisions, holds, locks, offers, waitlist
-from adapters.postgres.changes import Change, Request
+from adapters.postgres.changes import By, Change, Request
 from adapters.postgres.database import answering
 from adapters.postgres.waitlist import Opened
 from domain import ids, zones
@@ -82,7 +82,7 @@ class Sweeping:
         for clinic_key, zone in await waitlist.clinics_to_look_at(reader, latest):
             today = zones.today(now, zones.named(zone))
             async with self._desk.database.locked(None, [locks.waitlist(clinic_key)]) as tx:
-                ended += await waitlist.end_old(tx, clinic_key, today, BATCH)
+                ended += await waitlist.end_old(tx, clinic_key, today, BATCH, By(SYSTEM, "expireEntry"))
         return ended
 
     async def figures(self) -> dict[tuple[str, str], int]:
@@ -117,7 +117,7 @@ class Sweeping:
             if stored.offer.status is not OfferStatus.LIVE or (status is OfferStatus.EXPIRED and not stored.run_out):
                 return False
             entry = after_miss(stored.misses) if stored.run_out else (EntryStatus.ACTIVE, stored.misses)
-            told = await offering.end(tx, desk, stored, status, entry)
+            told = await offering.end(tx, desk, stored, status, entry, By(SYSTEM, request.operation))
             change = Change(
                 SYSTEM, request, stored.now, replays.waiting("OfferDeclined", stored.offer.entry_key),
                 f"offer:{offer_key}", stored.offer.clinic_key, stored.offer.patient_key, told=told,
@@ -144,7 +144,7 @@ class Sweeping:
             slot = ids.SlotKey(opened.provider_key, opened.clinic_key, 0)
             given = offering.gift(opened.clinic_key, slot, (opened.starts_at, opened.ends_at), None, None)
             now = await changes.now(tx)
-            closed = await offering.offer(tx, desk, given, now)
+            closed = await offering.offer(tx, desk, given, now, By(SYSTEM, request.operation))
             if closed:
                 told = changes.told_to(
                     opened.provider_key, await offering.told_clinics(tx, slot), claims.payload([], closed)

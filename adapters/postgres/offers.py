@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from adapters.postgres.changes import By, written_down
 from adapters.postgres.database import Connection, Reader
 from domain import ids, zones
 from domain.waitlist import Offer, OfferStatus
@@ -46,6 +47,9 @@ WITH made AS (
     SELECT $6, 'offers', $4, m.patient_id, jsonb_build_object('offer', m.id, 'status', 'live') FROM made AS m ORDER BY m.id
 ), announced AS (
     INSERT INTO offers_to_plan (offer_id) SELECT m.id FROM made AS m ORDER BY m.id
+), audited AS (
+    INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
+    SELECT $6, $14, $15, m.patient_id, $16, 'offer:' || m.id, $17 FROM made AS m ORDER BY m.id
 )
 UPDATE waitlist_entries SET status = 'offered' WHERE id IN (SELECT entry_id FROM made)
 """
@@ -125,6 +129,7 @@ class Source:
     clinic_key: int
     opening_key: int | None
     at: datetime
+    by: By
 
 
 async def offers(reader: Reader, keys: Sequence[int]) -> dict[int, StoredOffer]:
@@ -152,23 +157,15 @@ async def figures(reader: Reader) -> dict[tuple[str, str], int]:
 
 
 async def make(tx: Connection, source: Source, made: Sequence[Made]) -> None:
-    """Writes the offers and marks their entries."""
-    await tx.execute(
-        MAKE,
-        source.cascade_key,
-        source.giver,
-        source.provider_key,
-        source.clinic_key,
-        source.opening_key,
-        source.at,
-        [one.entry_key for one in made],
-        [one.patient_key for one in made],
-        [one.allocation_key for one in made],
-        [one.visit_type_key for one in made],
-        [one.starts_at for one in made],
-        [one.ends_at for one in made],
-        [one.expires_at for one in made],
-    )
+    """Writes the offers, marks their entries, and leaves an audit row for each patient: mostly somebody else's act gives it."""
+    by = source.by
+    with written_down():
+        await tx.execute(
+            MAKE, source.cascade_key, source.giver, source.provider_key, source.clinic_key, source.opening_key, source.at,
+            [one.entry_key for one in made], [one.patient_key for one in made], [one.allocation_key for one in made],
+            [one.visit_type_key for one in made], [one.starts_at for one in made], [one.ends_at for one in made],
+            [one.expires_at for one in made], by.viewer.subject, by.viewer.role.value, by.operation, by.viewer.request_id,
+        )  # fmt: skip
 
 
 async def end(tx: Connection, key: int, status: OfferStatus) -> bool:

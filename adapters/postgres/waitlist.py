@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from adapters.postgres.changes import By
 from adapters.postgres.database import Connection, Reader
 from domain import zones
 from domain.waitlist import Entry, EntryStatus, Window
@@ -70,9 +71,16 @@ WHERE e.status IN ('active', 'suspended') AND e.last_date < $1 LIMIT 1000
 """
 
 END_OLD = """
-UPDATE waitlist_entries SET status = 'expired' WHERE id IN (
-    SELECT id FROM waitlist_entries WHERE clinic_id = $1 AND status IN ('active', 'suspended') AND last_date < $2
-    ORDER BY last_date LIMIT $3)
+WITH ended AS (
+    UPDATE waitlist_entries SET status = 'expired' WHERE id IN (
+        SELECT id FROM waitlist_entries WHERE clinic_id = $1 AND status IN ('active', 'suspended') AND last_date < $2
+        ORDER BY last_date LIMIT $3)
+    RETURNING id, patient_id
+), audited AS (
+    INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
+    SELECT (SELECT app_now()), $4, $5, e.patient_id, $6, 'waitlistEntry:' || e.id, $7 FROM ended AS e ORDER BY e.id
+)
+SELECT count(*) FROM ended
 """
 
 OFFERED_THERE = """
@@ -177,10 +185,13 @@ async def clinics_to_look_at(reader: Reader, before: date) -> list[tuple[int, st
     return [(row["clinic_id"], row["time_zone"]) for row in await reader.fetch(TO_END, before)]
 
 
-async def end_old(tx: Connection, clinic_key: int, today: date, limit: int) -> int:
-    """Entries whose last date has passed."""
-    done: str = await tx.execute(END_OLD, clinic_key, today, limit)
-    return int(done.rpartition(" ")[2])
+async def end_old(tx: Connection, clinic_key: int, today: date, limit: int, by: By) -> int:
+    """Entries whose last date has passed; answers how many."""
+    who = by.viewer
+    ended: int = await tx.fetchval(
+        END_OLD, clinic_key, today, limit, who.subject, who.role.value, by.operation, who.request_id
+    )
+    return ended
 
 
 async def offered_there(reader: Reader, clinic_key: int, visit_type_key: int) -> set[int]:

@@ -3,8 +3,11 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from domain import ids
 from domain.appointments import AppointmentStatus
+from domain.faults import Unavailable
 from domain.outcomes import (
     AppointmentBooked,
     AppointmentCancelled,
@@ -19,7 +22,7 @@ from domain.outcomes import (
     WaitlistLeft,
 )
 from domain.ranking import Reason
-from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus
+from domain.waitlist import AllocationOutcome, Entry, EntryStatus, OfferStatus
 from tests import sizes
 from tests.services.waiters import SOON, at, place, unexplained
 from tests.world import World, faults, new_key, patient_id
@@ -489,3 +492,49 @@ async def test_accepting_and_running_out_at_the_same_instant(world: World) -> No
 async def _late(process: World) -> int:
     await asyncio.sleep(0.02)
     return await process.sweeping.expire_offers()
+
+
+async def test_every_patient_whose_entry_changes_has_an_audit_row_whoever_caused_it(world: World) -> None:
+    here = await place(world)
+    first, second = await here.wait(how_many=2)
+    giver = await world.patient(here.clinic)
+    made = await here.booked(giver)
+
+    async def rows(entry: Entry) -> list[tuple[str, str, str, str]]:
+        found = await world.fetch("SELECT * FROM audit WHERE patient_id = $1 ORDER BY id", entry.patient_key)
+        return [(row["subject"], row["role"], row["operation"], row["entity"].partition(":")[0]) for row in found][1:]
+
+    await here.cancel(made)
+    assert await rows(first) == [(here.clerk.subject, "staff", "cancelAppointment", "offer")]
+    assert await rows(second) == []
+    who = here.who(first.patient_key)
+    await here.decline(await here.only())
+    assert await rows(first) == [
+        (here.clerk.subject, "staff", "cancelAppointment", "offer"),
+        (who.subject, "patient", "declineOffer", "waitlistEntry"),
+    ]
+    assert await rows(second) == [(who.subject, "patient", "declineOffer", "offer")]
+    await world.clock((await here.only()).offer.expires_at + timedelta(seconds=1))
+    await world.sweeping.expire_offers()
+    assert (await rows(second))[1:] == [("sweeper", "system", "expireOffer", "offer")]
+    await world.clock(at(days=40))
+    while await world.sweeping.expire_entries():
+        pass
+    for one in (first, second):
+        assert (await rows(one))[-1] == ("sweeper", "system", "expireEntry", "waitlistEntry")
+        assert (await here.entry(one)).status is EntryStatus.EXPIRED
+
+
+async def test_an_offer_that_cannot_be_audited_is_not_made(world: World) -> None:
+    here = await place(world)
+    await here.wait()
+    made = await here.booked()
+    await world.run("ALTER TABLE audit ADD CONSTRAINT full_up CHECK (entity NOT LIKE 'offer:%') NOT VALID")
+    try:
+        with pytest.raises(Unavailable):
+            await here.cancel(made)
+        assert await here.live() == []
+    finally:
+        await world.run("ALTER TABLE audit DROP CONSTRAINT full_up")
+    await here.cancel(made)
+    await here.only()
