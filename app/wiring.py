@@ -26,6 +26,7 @@ from app.notifying import Post, own_address, post
 from app.settings import Settings
 from app.streaming import Streaming, beside
 from app.workers.messenger import observe
+from app.workers.waitlist import filled
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
@@ -155,7 +156,9 @@ def _built(
     hub = Hub(Reading(database, open_times, standing=standing), snapshots, process)
     stopping = Stopping(database)
     longest = timedelta(seconds=settings.offer_seconds_max)
-    desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest)
+    desk = Desk(
+        database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest, filled=filled
+    )
     return Product(
         settings=settings,
         database=database,

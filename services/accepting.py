@@ -24,7 +24,7 @@ from domain.outcomes import (
 )
 from domain.waitlist import EntryStatus, OfferStatus
 from services import claims, offering, replays
-from services.desk import Desk, LockMissing, RolledBack, conflict
+from services.desk import Desk, Filled, LockMissing, RolledBack, conflict
 
 TRIES: Final = 3
 AcceptOutcome = OfferAccepted | OfferGone | PatientConflict | IdempotencyMismatch | NotFound
@@ -72,6 +72,9 @@ async def accept(desk: Desk, wanted: Wanted) -> Any:
                 desk.shield.released(resource_key)
             desk.shield.used(wanted.viewer.subject, wanted.request.key)
             await desk.wrote(touched, wanted.request)
+            if wanted.request.versions:  # A replay has changed nothing.
+                sooner = None if moved is None else moved.starts_at - outcome.appointment.starts_at
+                desk.filled(Filled(seen.now - seen.freed_at, sooner))
         return outcome
     raise Unavailable("the offer keeps changing")
 

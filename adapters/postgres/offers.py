@@ -15,7 +15,7 @@ from domain.waitlist import Offer, OfferStatus
 
 OFFERS = """
 SELECT o.*, c.time_zone, a.resource_id, a.starts_at AS from_at, a.ends_at AS to_at, e.appointment_id, e.misses, e.auto_book,
-    (SELECT app_now()) AS now
+    coalesce((SELECT d.at FROM waitlist_decisions AS d WHERE d.id = o.cascade_id), o.made_at) AS freed_at, (SELECT app_now()) AS now
 FROM waitlist_offers AS o JOIN waitlist_entries AS e ON e.id = o.entry_id JOIN clinics AS c ON c.id = o.clinic_id
 JOIN allocations AS a ON a.id = o.allocation_id
 WHERE o.id = any($1::bigint[])
@@ -86,7 +86,10 @@ UNION ALL SELECT 'times', outcome, count(*) FROM times GROUP BY outcome
 
 @dataclass(frozen=True, slots=True)
 class StoredOffer:
-    """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key`, `misses` and `consented` are its entry's."""
+    """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key`, `misses` and `consented` are its entry's.
+
+    `freed_at`: when its time was given up, however many had it offered since.
+    """
 
     offer: Offer
     slot: ids.SlotKey
@@ -99,6 +102,7 @@ class StoredOffer:
     appointment_key: int | None
     misses: int
     consented: bool
+    freed_at: datetime
     now: datetime
 
     @property
@@ -183,5 +187,5 @@ def _stored(row: Any) -> StoredOffer:
     )  # fmt: skip
     return StoredOffer(
         offer, slot, row["allocation_id"], row["resource_id"], row["from_at"], row["to_at"], row["cascade_id"],
-        row["giver_id"], row["appointment_id"], row["misses"], row["auto_book"], row["now"],
+        row["giver_id"], row["appointment_id"], row["misses"], row["auto_book"], row["freed_at"], row["now"],
     )  # fmt: skip

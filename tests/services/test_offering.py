@@ -1,10 +1,13 @@
 """What becomes of freed time, on a real PostgreSQL (rules 46, 47 and 51)."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from math import isnan
 
 import pytest
 
+from app.workers.waitlist import accepted_share
 from domain import ids
 from domain.appointments import AppointmentStatus
 from domain.faults import Unavailable
@@ -23,6 +26,11 @@ from domain.outcomes import (
 )
 from domain.ranking import Reason
 from domain.waitlist import AllocationOutcome, Entry, EntryStatus, OfferStatus
+from services.booking import Booking
+from services.changing import Changing
+from services.desk import Filled
+from services.sweeping import Sweeping
+from services.waiting import Waiting
 from tests import sizes
 from tests.services.waiters import SOON, at, place, unexplained
 from tests.world import World, faults, new_key, patient_id
@@ -71,6 +79,33 @@ async def test_the_figures_count_offers_and_the_times_they_were_of(world: World)
         ("entries", "active"): -1, ("offers", "declined"): 2, ("offers", "accepted"): 1, ("times", "filled"): 1,
         ("times", "opened"): 1,
     }  # fmt: skip
+
+
+async def test_a_time_that_found_somebody_is_counted_once_from_when_it_was_given_up(world: World) -> None:
+    told: list[Filled] = []
+    desk = replace(world.desk, filled=told.append)
+    counting = World(world.database, desk, Booking(desk), Changing(desk), Waiting(desk), Sweeping(desk))
+    here = await place(counting)
+    who = await world.patient(here.clinic)
+    late = await here.booked(who, days=2)
+    await here.wait(urgency=1)
+    await here.join(who, appointment_id=late.id)
+    await here.cancel(await here.booked())
+    await world.wait(minutes=10)
+    await here.decline(await here.only())
+    await world.wait(minutes=5)
+    offer, key = await here.only(), new_key()
+    for _ in range(2):  # The second is a replay.
+        assert isinstance(await counting.waiting.accept(who, offer.offer.id, key), OfferAccepted)
+    assert len(told) == 1
+    assert timedelta(minutes=15) <= told[0].waited < timedelta(minutes=16)
+    assert told[0].sooner == timedelta(days=2)
+
+
+def test_the_share_of_offers_accepted_leaves_out_those_withdrawn_and_live() -> None:
+    figures = {("offers", "accepted"): 1, ("offers", "declined"): 2, ("offers", "expired"): 5}
+    assert accepted_share(figures | {("offers", "superseded"): 9, ("offers", "live"): 4}) == 1 / 8
+    assert isnan(accepted_share({}))
 
 
 async def test_nobody_eligible_opens_to_all(world: World) -> None:
