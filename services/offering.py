@@ -30,13 +30,15 @@ REACH_TICKS: Final = availability.TICKS_BEFORE + availability.TICKS_AFTER
 
 @dataclass(frozen=True, slots=True)
 class Gift:
-    """Time that was given up, as the database has it. `cascade_key`: it was offered before, and by which cascade."""
+    """Time that was given up, as the database has it. `cascade_key`: it was offered before, and by which cascade. `kinds`: it has
+    come up for these kinds of visit; the others had it before."""
 
     freed: Freed
     resource_key: int
     from_at: datetime
     to_at: datetime
     cascade_key: int | None = None
+    kinds: frozenset[int] | None = None
 
 
 def gift(
@@ -46,6 +48,7 @@ def gift(
     visit: tuple[datetime, datetime] | None,
     giver: int | None,
     cascade_key: int | None = None,
+    kinds: frozenset[int] | None = None,
 ) -> Gift:
     """`slot` names what was given up, `allocation` what it took, `visit` the visit itself, where it was one."""
     from_at, to_at = allocation
@@ -53,7 +56,7 @@ def gift(
     freed = Freed(
         clinic_key, slot.provider_id, _minute(from_at), -int(-to_at.timestamp() // 60), giver, slot.opening_id, seen
     )
-    return Gift(freed, slot.opening_id or slot.provider_id, from_at, to_at, cascade_key)
+    return Gift(freed, slot.opening_id or slot.provider_id, from_at, to_at, cascade_key, kinds)
 
 
 async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime, by: By) -> list[Closed]:
@@ -114,7 +117,7 @@ async def _places(
 ) -> tuple[ZoneInfo, list[Place]]:
     """The clinic's zone, and every start that became possible, for the visit types that are waited for."""
     freed = given.freed
-    kinds = sorted({one.visit_type_key for one in waiting})
+    kinds = sorted(key for key in {one.visit_type_key for one in waiting} if given.kinds is None or key in given.kinds)
     pair = freed.provider_key, freed.clinic_key
     first, last = freed.start // TICK_MINUTES, -(-freed.end // TICK_MINUTES)
     numbers = chunks(first - REACH_TICKS, last + REACH_TICKS)

@@ -1,7 +1,6 @@
 """Entries of the waitlist. They change under the lock of their clinic's waitlist, but for joining, which adds one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -99,40 +98,6 @@ SELECT EXISTS (SELECT FROM patients WHERE id = $1) AND ($2::bigint[] IS NULL
     OR EXISTS (SELECT FROM waitlist_entries WHERE patient_id = $1 AND clinic_id = any($2)))
 """
 
-KINDS_WAITED_FOR = """
-SELECT DISTINCT e.visit_type_id FROM waitlist_entries AS e
-JOIN provider_visit_types AS o ON o.provider_id = $2 AND o.visit_type_id = e.visit_type_id
-WHERE e.clinic_id = $1 AND e.status IN ('active', 'offered', 'suspended')
-"""
-
-LAST_WAITED_FOR = """
-SELECT max(last_date) FROM waitlist_entries WHERE clinic_id = $1 AND status IN ('active', 'offered', 'suspended')
-"""
-
-ADD_OPENED = """
-INSERT INTO waitlist_opened (provider_id, clinic_id, starts_at, ends_at)
-SELECT $1, $2, s.starts_at, s.ends_at FROM unnest($3::timestamptz[], $4::timestamptz[]) AS s (starts_at, ends_at)
-"""
-
-OPENED = """
-SELECT * FROM waitlist_opened ORDER BY id LIMIT $1
-"""
-
-DROP_OPENED = """
-DELETE FROM waitlist_opened WHERE id = $1 RETURNING id
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Hours that an edit opened and that nobody has looked at for the waitlist."""
-
-    key: int
-    provider_key: int
-    clinic_key: int
-    starts_at: datetime
-    ends_at: datetime
-
 
 async def entries(reader: Reader, keys: Sequence[int]) -> dict[int, Entry]:
     return {row["id"]: entry_of(row) for row in await reader.fetch(ENTRIES, keys)}
@@ -202,32 +167,6 @@ async def offered_there(reader: Reader, clinic_key: int, visit_type_key: int) ->
 async def patient_known(reader: Reader, patient_key: int, clinic_keys: Sequence[int] | None) -> bool:
     """Whether there is such a patient, at these clinics where they are named (rule 18)."""
     return bool(await reader.fetchval(PATIENT_KNOWN, patient_key, clinic_keys))
-
-
-async def kinds_waited_for(reader: Reader, clinic_key: int, provider_key: int) -> list[int]:
-    """Visit types of the provider that somebody waits for at the clinic."""
-    return [row["visit_type_id"] for row in await reader.fetch(KINDS_WAITED_FOR, clinic_key, provider_key)]
-
-
-async def last_waited_for(reader: Reader, clinic_key: int) -> date | None:
-    found: date | None = await reader.fetchval(LAST_WAITED_FOR, clinic_key)
-    return found
-
-
-async def add_opened(
-    tx: Connection, provider_key: int, clinic_key: int, spans: Sequence[tuple[datetime, datetime]]
-) -> None:
-    await tx.execute(ADD_OPENED, provider_key, clinic_key, [one[0] for one in spans], [one[1] for one in spans])
-
-
-async def opened(reader: Reader, limit: int) -> list[Opened]:
-    rows = await reader.fetch(OPENED, limit)
-    return [Opened(row["id"], row["provider_id"], row["clinic_id"], row["starts_at"], row["ends_at"]) for row in rows]
-
-
-async def drop_opened(tx: Connection, key: int) -> bool:
-    """False where another worker was first."""
-    return await tx.fetchval(DROP_OPENED, key) is not None
 
 
 def entry_of(row: Any) -> Entry:

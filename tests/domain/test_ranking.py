@@ -280,5 +280,5 @@ def test_counts_of_the_properties() -> None:
 def test_hours_that_an_edit_opens() -> None:
     longer = Schedule(1, 1, 2, tuple(WeeklyHours(weekday, OPENS, CLOSES + 60) for weekday in range(7)))
     spans = ranking.newly_open(HOURS, longer, ZONE, [kind(30)], DAY, DAY)
-    assert spans == [(minute(17.75), minute(19))]
+    assert spans == [(minute(17.75), minute(19), frozenset({kind(30).key}))]
     assert ranking.newly_open(longer, HOURS, ZONE, [kind(30)], DAY, DAY) == []

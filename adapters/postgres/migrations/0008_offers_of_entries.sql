@@ -1,2 +1,2 @@
 -- no-transaction
-CREATE INDEX CONCURRENTLY waitlist_offers_of_entry ON waitlist_offers (entry_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS waitlist_offers_of_entry ON waitlist_offers (entry_id);
