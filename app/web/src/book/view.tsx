@@ -83,7 +83,18 @@ function Content({ booking, development }: Props & { development: boolean }) {
     case "refused":
       return <RefusedTime booking={booking} />;
     case "booked":
-      return booking.appointment.value && <Confirmation appointment={booking.appointment.value} />;
+      return (
+        booking.appointment.value && (
+          <>
+            <Confirmation appointment={booking.appointment.value} />
+            {booking.slot.value && (
+              <p>
+                Would you rather come sooner? <a href={`${waitingFor(booking.slot.value)}&earlier`}>Tell me when an earlier time opens</a>
+              </p>
+            )}
+          </>
+        )
+      );
   }
 }
 
