@@ -38,6 +38,10 @@ query { viewer { patient { waitlistEntries { id status windows { weekday opens c
 """
 
 
+OWN = """
+query { viewer { patient { appointments(when: UPCOMING, status: [BOOKED], first: 100) { edges { node {
+    id version visitType { id } } } } } } }
+"""
 APPOINTMENT = "query($id: ID!) { appointment(id: $id) { version status startsAt } }"
 
 
@@ -94,6 +98,14 @@ async def people(desk: Desk, api: API) -> list[dict[str, str]]:
     for entry in (await api.ask(ENTRIES, found[0]["token"]))["viewer"]["patient"]["waitlistEntries"]:
         await api.ask(LEAVE, found[0]["token"], input={"entryId": entry["id"], "idempotencyKey": uuid4().hex})
     return found
+
+
+@pytest.fixture
+async def free(desk: Desk, api: API, people: list[dict[str, str]]) -> None:
+    """The first of them has no visit of this kind ahead, whatever the demo and other tests left."""
+    found = (await api.ask(OWN, people[0]["token"]))["viewer"]["patient"]["appointments"]["edges"]
+    for node in (edge["node"] for edge in found if edge["node"]["visitType"]["id"] == desk.place.visit_type):
+        await desk.cancel({"appointmentId": node["id"], "version": node["version"]})
 
 
 def wait_path(place: Place, provider: str | None = None) -> str:
@@ -374,7 +386,7 @@ async def test_a_calendar_without_times_leads_to_the_waitlist(
 
 
 async def test_who_has_an_appointment_asks_for_an_earlier_time_sees_it_in_the_list_and_leaves_it(
-    watched: Watched, desk: Desk, people: list[dict[str, str]]
+    watched: Watched, desk: Desk, people: list[dict[str, str]], free: None
 ) -> None:
     own = await desk.booked(desk.place.slots[-1], people[0]["id"])
     page = await watched.open("/wait")
@@ -425,7 +437,7 @@ async def test_who_has_an_appointment_asks_for_an_earlier_time_sees_it_in_the_li
 
 
 async def test_an_earlier_time_that_is_taken_moves_the_appointment_and_ends_the_waiting_at_once(
-    watched: Watched, context: BrowserContext, desk: Desk, people: list[dict[str, str]], live_server: Any
+    watched: Watched, context: BrowserContext, desk: Desk, people: list[dict[str, str]], free: None, live_server: Any
 ) -> None:
     page, late = watched.page, desk.place.slots[-1]
     own = await desk.booked(late, people[0]["id"])
