@@ -105,6 +105,8 @@ async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment 
         raise LockMissing
     if moved is None:
         return await _book(tx, wanted, stored)
+    if viewer.role is Role.SYSTEM and moved.starts_at <= stored.offer.starts_at:
+        return PatientConflict(moved)  # It has gone earlier meanwhile; nobody is moved to a later time unasked.
     locked = await appointments.under_lock(tx, moved.key)
     assert locked is not None
     return await _move(tx, desk, wanted, stored, locked)

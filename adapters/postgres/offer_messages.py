@@ -18,9 +18,11 @@ RETURNING offer_id
 """
 
 OFFERS = """
-SELECT o.id, o.made_at, o.starts_at, o.expires_at, o.status = 'live' AS live, w.auto_book, c.time_zone AS clinic_zone, r.*
+SELECT o.id, o.made_at, o.starts_at, o.expires_at, o.status = 'live' AS live,
+    w.auto_book AND (x.id IS NULL OR x.status = 'booked') AS consented, c.time_zone AS clinic_zone, r.*
 FROM waitlist_offers AS o
 JOIN waitlist_entries AS w ON w.id = o.entry_id
+LEFT JOIN appointments AS x ON x.id = w.appointment_id
 JOIN clinics AS c ON c.id = o.clinic_id
 CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = o.patient_id LIMIT 1) AS r
 WHERE o.id = any($1::bigint[])
@@ -75,7 +77,7 @@ async def take(tx: Connection, limit: int) -> list[tuple[OfferTold, Recipient]]:
 async def _told(reader: Reader, keys: Sequence[int]) -> list[tuple[OfferTold, Recipient]]:
     return [
         (
-            OfferTold(row["id"], row["made_at"], row["starts_at"], row["expires_at"], row["live"], row["auto_book"]),
+            OfferTold(row["id"], row["made_at"], row["starts_at"], row["expires_at"], row["live"], row["consented"]),
             recipient_of(row),
         )
         for row in await reader.fetch(OFFERS, keys)

@@ -83,6 +83,9 @@ async def test_an_offer_is_told_in_another_process_and_the_log_names_nobody(
             ("OfferChanged", taken, "ACCEPTED"), ("AppointmentChanged", accepted["appointment"]["id"], "BOOKED"),
         }  # fmt: skip
         await until(_sent(pool, key))
+    shown = [frame for watcher in there.watchers for frame in watcher.view.frames]
+    again = [slot["id"] for frame in shown for slot in frame.get("opened", ())]
+    assert there.place.slot_id(1) not in again, "it went straight to the offer, and from there to its patient"
     kafka: Kafka | None = None
     if request.node.callspec.params["there"] == "kafka":
         kafka = request.getfixturevalue("kafka")

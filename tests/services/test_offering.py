@@ -397,6 +397,35 @@ async def test_consent_that_cannot_be_booked_goes_to_the_next(world: World) -> N
     assert await faults(world) == []
 
 
+async def test_consent_to_be_moved_ends_with_the_appointment(world: World) -> None:
+    here = await place(world)
+    who = await world.patient(here.clinic)
+    late = await here.booked(who, days=2)
+    entry = await here.join(who, appointment_id=late.id, auto_book=True)
+    await here.cancel(late, who)
+    await here.cancel(await here.booked())
+    assert await world.sweeping.take_up_consented() == 0
+    offer = await here.only()
+    assert (offer.offer.entry_key, offer.consented) == (entry.key, False)
+    assert isinstance(await here.accept(offer), OfferAccepted)
+    assert await faults(world) == []
+
+
+async def test_nobody_is_moved_to_a_later_time_unasked(world: World) -> None:
+    here = await place(world)
+    who = await world.patient(here.clinic)
+    late = await here.booked(who, days=2)
+    entry = await here.join(who, appointment_id=late.id, auto_book=True)
+    await here.cancel(await here.booked(hours=2))
+    moved = await world.changing.reschedule(who, late.id, here.slot(hours=1), 1, new_key())
+    assert isinstance(moved, AppointmentRescheduled)
+    assert await world.sweeping.take_up_consented() == 0
+    assert await here.live() == []
+    assert (await here.entry(entry)).status is EntryStatus.ACTIVE
+    assert await world.value("SELECT version FROM appointments WHERE id = $1", late.key) == 2
+    assert await faults(world) == []
+
+
 async def test_newly_opened_hours_are_offered(world: World) -> None:
     from services.schedules import ExceptionInput, Schedules
 
