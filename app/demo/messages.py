@@ -1,4 +1,4 @@
-"""What patients of the demo were told and will be told of visits near by; some of it a worker has still to send."""
+"""What patients of the demo were told and will be told of visits just over and still to come; some of it a worker has still to send."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +11,7 @@ from domain.messages import MessageRule, MessageStatus, Version, Why, plan
 from domain.recipients import Recipient
 
 BEFORE: Final = timedelta(days=1)
-AFTER: Final = timedelta(days=3)
+AFTER: Final = timedelta(days=30)
 UNSENT: Final = 24
 
 

@@ -1,6 +1,7 @@
 /** @jsxImportSource preact */
 // All that a patient waits for, and the appointments for which an earlier time can be asked.
 import { when } from "../book/facts";
+import { keepEarlier } from "../earlier";
 import { span } from "../times";
 import type { Entry, Own, Waiting } from "./waiting";
 import { inWords } from "./windows";
@@ -90,7 +91,11 @@ function Coming({ one, waited }: { one: Own; waited: Entry | undefined }) {
         <p class="quiet">{waited.appointment?.id === one.id ? "You wait for an earlier time." : "You wait for this kind of visit here already."}</p>
       ) : (
         <p>
-          <a href={`${pageOf(one.clinic.id, one.visitType.id)}&earlier`} aria-label={`Ask for an earlier time than ${at}`}>
+          <a
+            href={`${pageOf(one.clinic.id, one.visitType.id)}&earlier`}
+            aria-label={`Ask for an earlier time than ${at}`}
+            onClick={() => keepEarlier(one.id)}
+          >
             Ask for an earlier time
           </a>
         </p>

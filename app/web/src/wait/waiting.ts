@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { attempt, newKey } from "../book/attempts";
 import { type Patient, keep, kept } from "../book/patient";
+import { keptEarlier } from "../earlier";
 import { Refused, ask } from "../graphql";
 import { followMine } from "../mine";
 import { addDays, today } from "../times";
@@ -86,7 +87,7 @@ export class Waiting {
   #unknown: () => Promise<void> = () => this.begin();
   #stop = () => {};
 
-  /** `earlier`: the soonest appointment of that kind is to be moved. Without clinic and kind of visit: the list. */
+  /** `earlier`: an appointment of that kind is to be moved, the soonest if none was chosen before. Without clinic and kind of visit: the list. */
   constructor(readonly asked: { clinic: string; visitType: string; provider: string; earlier: boolean }) {}
 
   get listing(): boolean {
@@ -261,7 +262,8 @@ export class Waiting {
     if (this.listing) this.step.value = "list";
     else if (found) this.#show(found);
     else {
-      if (this.asked.earlier && !this.moves.value && this.movable[0]) this.choose(this.movable[0].id);
+      const meant = this.movable.find(({ id }) => id === keptEarlier()) ?? this.movable[0];
+      if (this.asked.earlier && !this.moves.value && meant) this.choose(meant.id);
       this.step.value = "form";
     }
     this.#stop();
