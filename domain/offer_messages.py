@@ -46,7 +46,7 @@ def plan_offer(offer: OfferTold, recipient: Recipient, kept: Sequence[Kept]) -> 
 
 
 def as_it_counts(planned: Planned, *, live: bool) -> Planned:
-    """About an offer that is over nothing goes any more, whether or not a worker has seen that."""
+    """About an offer that is over nothing more goes, whether or not a worker has seen that. `live`: it may, or may have gone."""
     if live or planned.status is not MessageStatus.SCHEDULED:
         return planned
     return replace(planned, status=MessageStatus.SKIPPED, why=Why.OFFER_OVER)

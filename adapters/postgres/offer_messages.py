@@ -110,7 +110,7 @@ async def about_appointments(
     for row in await reader.fetch(ABOUT, keys, clinic_keys):
         if row["rule"] is not None:
             found[row["appointment_id"]].append(
-                _kept(row, as_it_counts(planned_of(row), live=row["live"]), row["tries"])
+                _kept(row, as_it_counts(planned_of(row), live=row["live"] or row["tries"] > 0), row["tries"])
             )
         elif row["asked"]:
             unplanned[row["offer_id"]] = row

@@ -1,4 +1,4 @@
-"""What patients of the demo were told and will be told of visits just over and still to come; some of it a worker has still to send."""
+"""What patients of the demo were told and will be told of visits just over and still to come; some of it waits for a worker."""
 
 from collections.abc import Iterator
 from dataclasses import replace
