@@ -124,7 +124,7 @@ class Maker:
             place.patient_id,
             place.appointment_id,
             place.provider_id,
-            place.slot_id(),
+            place.slot_in(),
             place.clinic_id,
             "nonsense",
         ]

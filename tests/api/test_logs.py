@@ -115,21 +115,21 @@ async def test_no_log_line_holds_a_patients_data(talking: Client, town: Town, wr
     east, shown = town.east, "appointment { id version reason patient { name email phone birthDate } }"
     staff, patient = talking.staff([east.clinic], "ann"), talking.patient(east.patient)
     for turn, token in enumerate((patient, staff)):
-        held = await do(talking, "holdSlot", token, "... on SlotHeld { hold { id } }", slotId=east.slot_id(10 + turn))
+        held = await do(talking, "holdSlot", token, "... on SlotHeld { hold { id } }", slotId=east.slot_in(10 + turn))
         await do(talking, "releaseHold", token, holdId=held.data["holdSlot"]["hold"]["id"])
         booked = await do(
             talking, "bookAppointment", token, f"... on AppointmentBooked {{ {shown} }}",
-            slotId=east.slot_id(12 + turn), patientId=east.patient_id, reason=f"{MARKER}-reason",
+            slotId=east.slot_in(12 + turn), patientId=east.patient_id, reason=f"{MARKER}-reason",
         )  # fmt: skip
         made = booked.data["bookAppointment"]["appointment"]
         assert made["patient"]["name"] == f"{MARKER}-name"
         again = await do(
-            talking, "bookAppointment", token, slotId=east.slot_id(12 + turn), patientId=east.patient_id, reason=MARKER
+            talking, "bookAppointment", token, slotId=east.slot_in(12 + turn), patientId=east.patient_id, reason=MARKER
         )
         assert again.data["bookAppointment"]["__typename"] == "SlotTaken"
         moved = await do(
             talking, "rescheduleAppointment", token, f"... on AppointmentRescheduled {{ {shown} }}",
-            appointmentId=made["id"], version=made["version"], slotId=east.slot_id(14 + turn),
+            appointmentId=made["id"], version=made["version"], slotId=east.slot_in(14 + turn),
         )  # fmt: skip
         made = moved.data["rescheduleAppointment"]["appointment"]
         done = await do(
