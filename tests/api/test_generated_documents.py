@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -179,7 +180,9 @@ async def test_generated_queries_give_the_same_data_and_errors(built: Any, town:
         problems = validate(PLAIN._schema, parse(document), specified_rules)
         if problems:
             continue
-        stock, ours = await _both(built, document, viewers[seed % 4])
+        minute, stock, ours = datetime.now(UTC).minute, *await _both(built, document, viewers[seed % 4])
+        if datetime.now(UTC).minute != minute:  # What the time tells is compared to the minute.
+            stock, ours = await _both(built, document, viewers[seed % 4])
         assert ours == stock, document
         sent += 1
         failed += bool(stock[1])

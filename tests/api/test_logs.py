@@ -92,7 +92,7 @@ async def waited(talking: Client, town: Town, staff: str, patient: str) -> None:
     for number, answer in enumerate(("declineOffer", "acceptOffer")):
         booked = await do(
             talking, "bookAppointment", staff, "... on AppointmentBooked { appointment { id version } }",
-            slotId=east.slot_id(18 + number), patientId=ids.node(ids.PATIENT, other), reason=MARKER,
+            slotId=east.slot_in(18 + number), patientId=ids.node(ids.PATIENT, other), reason=MARKER,
         )  # fmt: skip
         made = booked.data["bookAppointment"]["appointment"]
         await do(talking, "cancelAppointment", staff, appointmentId=made["id"], version=made["version"], reason=MARKER)
