@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from adapters.postgres import database as postgres
 from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.database import Database
+from adapters.postgres.decisions import KnownWishes
 from adapters.postgres.open_times import OpenTimes
 from adapters.postgres.standing import Standing
 from adapters.redis import connection as redis_connection
@@ -32,6 +33,7 @@ from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
 from dataloaders.staff import StaffPages
 from domain.access import Viewer
+from domain.streams import Event, Pulse
 from resolvers.context import Context, Services
 from services.alternatives import Alternatives
 from services.booking import Booking
@@ -71,6 +73,7 @@ class Product:
     warming: Warming
     recent: RecentWrites
     services: Services
+    wishes: KnownWishes
     sweeping: Sweeping
     messaging: Messaging
     stopping: Stopping
@@ -87,13 +90,18 @@ class Product:
         staff = StaffPages(self.database, viewer, loaders)
         return Context(viewer, loaders, pages, staff, self.services)
 
+    def _heard(self, event: Event) -> None:
+        self.services.origins.heard(event)
+        if isinstance(event, Pulse):
+            self.wishes.live(event.epoch)
+
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
         """While it is open this process follows the stream: its calendars stay true, and who watches is told."""
         async with (
             self.services.origins.kept(),
             self.streaming.relaying(),
-            self.streaming.followed(self.hub, self.trust, self.services.origins.heard),
+            self.streaming.followed(self.hub, self.trust, self._heard),
             beside(self.warming.run()) if self.settings.process_calendars else nullcontext(),
         ):
             yield
@@ -180,6 +188,7 @@ def _built(
             Waiting(desk),
             Preferences(database),
         ),
+        wishes=desk.wishes,
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
         stopping=stopping,

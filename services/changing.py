@@ -6,7 +6,7 @@ from typing import Any, Final
 from adapters.postgres import allocations, appointments, bookings, changes, locks
 from adapters.postgres.appointments import Locked
 from adapters.postgres.changes import By, Change, Request, Told
-from adapters.postgres.database import Connection
+from adapters.postgres.database import Connection, answering
 from domain import access, ids
 from domain.access import Viewer
 from domain.appointments import (
@@ -106,7 +106,8 @@ class Changing:
         self, viewer: Viewer, request: Request, appointment_id: str, version: int
     ) -> StatusOutcome:
         seen = await self._seen(viewer, appointment_id)
-        used = await changes.remembered(self._desk.database.primary, viewer.subject, request.key)
+        async with answering():
+            used = await changes.remembered(self._desk.database.primary, viewer.subject, request.key)
         if used is not None:
             return IdempotencyMismatch()
         if seen is None:
@@ -120,7 +121,8 @@ class Changing:
         key = ids.key(appointment_id, ids.APPOINTMENT)
         if key is None:
             return None
-        found = (await appointments.appointments(self._desk.database.primary, [key])).get(key)
+        async with answering():
+            found = (await appointments.appointments(self._desk.database.primary, [key])).get(key)
         if found is None or not viewer.sees_appointment(found.patient_key, found.clinic_key):
             return None
         return found

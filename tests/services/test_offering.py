@@ -7,6 +7,7 @@ from math import isnan
 
 import pytest
 
+from adapters.postgres.decisions import KnownWishes
 from app.workers.waitlist import accepted_share
 from domain import ids
 from domain.appointments import AppointmentStatus
@@ -602,3 +603,24 @@ async def test_an_offer_that_cannot_be_audited_is_not_made(world: World) -> None
         await world.run("ALTER TABLE audit DROP CONSTRAINT full_up")
     await here.cancel(made)
     await here.only()
+
+
+async def test_wishes_are_known_to_who_reads_them_though_others_push_them_out(world: World) -> None:
+    here = await place(world)
+    waiting = [(entry.key, entry.version) for entry in await here.wait(how_many=6)]
+    known = KnownWishes(limit=3)
+    asked = [waiting[:3], [waiting[0], waiting[3]], [waiting[4], waiting[5], waiting[1]]] * 4
+    found = await asyncio.gather(*(known.at(world.database.primary, some) for some in asked))
+    assert [[one.key for one in some] for some in found] == [[key for key, _ in some] for some in asked]
+
+
+async def test_wishes_of_another_life_of_the_database_do_not_count(world: World) -> None:
+    here = await place(world)
+    entry = (await here.wait(windows=[(None, 480, 600)]))[0]
+    known, one = KnownWishes(), [(entry.key, entry.version)]
+    known.live("before")
+    before = await known.at(world.database.primary, one)
+    await world.run("UPDATE waitlist_wishes SET urgency = 3 WHERE entry_id = $1", entry.key)
+    assert await known.at(world.database.primary, one) == before
+    known.live("after")
+    assert [candidate.urgency for candidate in await known.at(world.database.primary, one)] == [3]
