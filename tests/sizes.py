@@ -27,6 +27,7 @@ KILLS_OF_BACKENDS: Final = _size(1, 10)
 MESSAGE_VISITS: Final = _size(400, 100_000)
 MESSAGE_DAYS: Final = _size(6, 366)
 MESSAGE_KILLS: Final = _size(10, 200)
+MESSAGE_SEEDS: Final = (5,) if FULL else (5, 12)
 LIVE_COMMITS: Final = _size(3_000, 100_000)
 LIVE_COMMITS_STORED: Final = _size(80, 3_000)
 ABRUPT_CLOSES: Final = _size(2, 10)  # hundreds
