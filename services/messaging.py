@@ -257,8 +257,8 @@ class Messaging:
             return
         failed = accepted.delivery in NOT_DELIVERED
         async with self._database.locked(None, [locks.delivery(accepted.provider_id)]) as tx:
-            await sending.take_back(tx, accepted.provider_id, letter.message_key)
             if failed:
+                await sending.take_back(tx, accepted.provider_id, letter.message_key)
                 await sending.failed(tx, letter.message_key, tries, Why.UNDELIVERED, accepted)
             else:
                 await sending.sent(tx, letter.message_key, accepted)

@@ -94,6 +94,11 @@ SELECT address, token FROM stop_links WHERE channel = 'email' AND address = any(
 """
 
 SENT = """
+WITH taken_back AS (
+    UPDATE messages SET status = 'scheduled', why = 'UNKNOWN', unknown = true, next_at = (SELECT app_now()),
+        provider_id = NULL, delivery = NULL, sent_at = NULL
+    WHERE provider_id = $2 AND id <> $1 AND status = 'sent'
+)
 UPDATE messages SET status = 'sent', why = NULL, unknown = false, sent_at = (SELECT app_now()), provider_id = $2, delivery = $3
 WHERE id = $1 AND status IN ('scheduled', 'sending')
 """
@@ -206,7 +211,9 @@ async def make_links(tx: Connection, tokens: dict[str, str]) -> dict[str, str]:
 
 
 async def sent(reader: Reader, key: int, accepted: Accepted) -> None:
-    """By the provider's own answer, which counts even where another worker has taken it over meanwhile."""
+    """By the provider's own answer, which counts even where another worker has taken it over meanwhile, and takes back what was
+    found for another message. Under the lock of the provider's id, where there is one.
+    """
     await reader.execute(SENT, key, accepted.provider_id, accepted.delivery)
 
 

@@ -283,7 +283,11 @@ async def _worked(messaging: Messaging) -> None:
     """Where one is killed another begins; what the first was at stays as it was."""
     while True:
         try:
-            while await messaging.plan() + await messaging.send(Channel.EMAIL) + await messaging.send(Channel.SMS):
+            while await messaging.plan():
+                pass
+            while await messaging.send(Channel.EMAIL):
+                pass
+            while await messaging.send(Channel.SMS):
                 pass
             return
         except asyncio.CancelledError:
