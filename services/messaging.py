@@ -189,6 +189,8 @@ class Messaging:
             if asyncio.get_running_loop().time() > last_call:
                 self._note(letter, "retried", "this worker was held up; another takes it over")
                 return
+            if one.unknown and not await self._still_ours(letter, tries):
+                return
             accepted = await carrier.send(letter)
         except NotSent as fault:
             # This one did not go; a try before it may have, and be listed only later.
@@ -203,6 +205,10 @@ class Messaging:
                 await sending.failed(pool, key, tries, Why.SMS_STOPPED if fault.stopped else Why.REFUSED)
         else:
             await self._accepted(letter, tries, accepted)
+
+    async def _still_ours(self, letter: Letter, tries: int) -> bool:
+        async with answering():
+            return await sending.calls(self._database.primary, letter.message_key, tries, self._clock())
 
     async def _ask(self, one: Claimed, letter: Letter, what: Judged) -> None:
         """It may have gone and is not to go any more: then it has gone, or `what` becomes of it."""

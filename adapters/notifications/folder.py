@@ -49,7 +49,7 @@ class Folder:
         await asyncio.to_thread(self._write, letter)
         return Accepted()
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
         """A second try writes the same file."""
         return []
 
@@ -98,8 +98,8 @@ class Copied:
             log.warning("no copy of a message was kept", reason=type(error).__name__)
         return accepted
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
-        return await self._carrier.find(letter, since)
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
+        return await self._carrier.find(letter, called_at)
 
     async def close(self) -> None:
         await self._carrier.close()

@@ -53,10 +53,15 @@ SELECT EXISTS (SELECT FROM messages
     WHERE channel = $1 AND status IN ('scheduled', 'sending') AND next_at <= (SELECT app_now()))
 """
 
+# `tried_at`: of what is unknown the last call's, which is what the provider is asked about.
 BEGIN_TRIES = """
 UPDATE messages AS m SET status = 'sending', tries = m.tries + 1, unknown = g.unknown, why = NULL,
     tried_at = CASE WHEN g.unknown THEN m.tried_at ELSE $3 END, next_at = (SELECT app_now()) + $4::interval
 FROM unnest($1::bigint[], $2::boolean[]) AS g (id, unknown) WHERE m.id = g.id
+"""
+
+CALLS = """
+UPDATE messages SET tried_at = $3 WHERE id = $1 AND tries = $2 AND status = 'sending' RETURNING id
 """
 
 # What somebody died over may have gone: that is not forgotten, whatever becomes of it. Nothing where it was settled meanwhile.
@@ -190,6 +195,14 @@ async def is_due(reader: Reader, channel: Channel) -> bool:
 async def begin_tries(tx: Connection, some: Sequence[tuple[int, bool]], at: datetime, lease: timedelta) -> None:
     """(message, unknown): from now on each is tried, until `lease` is over. `at` by this machine's clock."""
     await tx.execute(BEGIN_TRIES, [key for key, _ in some], [unknown for _, unknown in some], at, lease)
+
+
+async def calls(reader: Reader, key: int, tries: int, at: datetime) -> bool:
+    """Before another call after one whose outcome is unknown; False where it was settled meanwhile, or another worker has it.
+
+    `at` by this machine's clock.
+    """
+    return await reader.fetchval(CALLS, key, tries, at) is not None
 
 
 async def put_off(tx: Connection, some: Sequence[tuple[int, int, Why, datetime]]) -> None:

@@ -1,6 +1,7 @@
 """What may have gone is asked about before anything else is done with it: no text twice, none lost to another's answer."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -11,12 +12,15 @@ import pytest
 
 from adapters.notifications.email import Paper
 from adapters.notifications.folder import Copied, Folder
+from adapters.notifications.sms import Texter
 from domain.appointments import AppointmentStatus
 from domain.letters import Accepted, Letter, NotSent, OutcomeUnknown
 from domain.messages import Why
 from services import messaging as sending
 from services.messaging import Messaging
 from services.verify import verify
+from tests import peers
+from tests.peers import Provider
 from tests.services.test_messaging import EMAIL, FAR, PUBLIC, SMS, Town, Tray
 from tests.world import MONDAY, World
 
@@ -52,7 +56,7 @@ class Gateway:
             raise OutcomeUnknown("late")
         return Accepted(sid, "queued")
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
         self.asked += 1
         if self.deaf:
             raise OutcomeUnknown("deaf")
@@ -79,6 +83,19 @@ def gateway(town: Town) -> Gateway:
     found = Gateway()
     town.messaging = town.with_carriers(town.mail, found)
     return found
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with peers.provider() as found:
+        yield found
+
+
+@pytest.fixture
+async def texter(provider: Provider) -> AsyncIterator[Texter]:
+    found = Texter(provider.url, peers.ACCOUNT, peers.TOKEN, peers.NUMBER, PUBLIC)
+    yield found
+    await found.close()
 
 
 async def killed(town: Town) -> None:
@@ -293,6 +310,30 @@ async def named(town: Town) -> set[str]:
     return set(found)
 
 
+async def test_what_came_at_another_time_is_another_message_that_says_the_same(
+    town: Town, provider: Provider, texter: Texter
+) -> None:
+    """Moved to a time, back, and to that time again: what never came of the first is not found in what came of the last."""
+    await town.prefer(SMS)
+    later, messaging = FAR + timedelta(hours=1), town.with_carriers(town.mail, texter)
+    one = await town.book()
+    await town.work(messaging)
+    provider.answers = [(500, {})]
+    one = await town.move(one, later)
+    await town.work(messaging)
+    await town.world.run("UPDATE messages SET tried_at = tried_at - interval '1 h' WHERE unknown")
+    one = await town.move(one, FAR)
+    one = await town.move(one, later)
+    provider.answers = ["lost"]
+    for later_by in (0, 6):
+        await town.world.wait(seconds=later_by)
+        await town.work(messaging)
+    said = provider.bodies()
+    assert len(said) == len(set(said)) == 2
+    told = [line[2] for line in await town.told(one) if line[0] == "MOVED"]
+    assert told == ["SKIPPED", "SKIPPED", "SENT"]
+
+
 # --- a worker that is held up is taken for dead
 
 
@@ -307,7 +348,7 @@ async def test_a_worker_that_was_held_up_calls_nobody_once_another_may_have(
     asking, on = asyncio.Event(), asyncio.Event()
 
     class Held(Gateway):
-        async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
+        async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
             asking.set()
             await on.wait()
             return []

@@ -142,7 +142,7 @@ class Erring:
             raise OutcomeUnknown("late")
         return Accepted(sid if self.asks_first else None)
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
         """The first time that it is asked about a message it often says nothing."""
         number, chances = self.simulation.draw(letter, "find")
         self.simulation.kill(chances)
@@ -150,7 +150,7 @@ class Erring:
         if number == 1 and chances.random() < 0.2:
             raise OutcomeUnknown("deaf")
         some = self.taken.get(f"{letter.to} {letter.sms}", [])
-        return [Accepted(sid) for sid, at in reversed(some) if at >= since - timedelta(minutes=5)]
+        return [Accepted(sid) for sid, at in reversed(some) if abs(at - called_at) <= timedelta(minutes=10)]
 
     async def close(self) -> None: ...
 
