@@ -36,7 +36,7 @@ WRONG = (
     "missed", "twice", "void", "in quiet hours", "wrong channel", "past at booking", "at another time",
     "told but not sent", "sent but not told", "left over",
 )  # fmt: skip
-KILLS_EACH = 2 * sizes.MESSAGE_KILLS / sizes.MESSAGE_VISITS / 3  # of a call; a visit has about three
+KILL_CHANCE = sizes.MESSAGE_KILLS / sizes.MESSAGE_VISITS / 4  # at each of two points of a call; a visit has about three
 # Time stands still while the workers of a step run: what is due does not depend on how busy the machine is.
 STANDING_CLOCK = """
 CREATE OR REPLACE FUNCTION app_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
@@ -108,7 +108,7 @@ class Simulation:
 
     def kill(self, chances: Random) -> None:
         """Here and there whoever is at work dies."""
-        if chances.random() < KILLS_EACH / 3:
+        if chances.random() < KILL_CHANCE:
             self.kills += 1
             raise asyncio.CancelledError
 
@@ -302,9 +302,10 @@ async def _lived(clinics: Clinics, simulation: Simulation, workers: Sequence[Mes
         simulation.now = now = START + step * STEP
         await clinics.world.run("UPDATE test_clock SET shift = $1 - timestamptz '2000-01-01 00:00Z'", now)
         wanted = min(sizes.MESSAGE_VISITS, sizes.MESSAGE_VISITS * (step + 1) // booking_steps)
-        live += await clinics.book(wanted - len(clinics.visits), now)
+        if step % 2 == 0:
+            live += await clinics.book(wanted - len(clinics.visits), now)
         live = [one for one in live if one.versions[-1][1] is not None and one.versions[-1][1] > now]
-        changes = max(1, sizes.MESSAGE_VISITS // steps // 3)
+        changes = sizes.MESSAGE_CHANGES * (step + 1) // steps - sizes.MESSAGE_CHANGES * step // steps
         await clinics.change(clinics.random.sample(live, min(len(live), changes)), now)
         await asyncio.gather(*map(_worked, workers))
 
