@@ -50,13 +50,15 @@ FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::timestamptz
 ORDER BY g.appointment_id, g.version, g.rule, g.channel
 ON CONFLICT (appointment_id, version, rule, channel) DO UPDATE
     SET due_at = excluded.due_at, next_at = excluded.due_at, status = excluded.status, why = excluded.why
-    WHERE m.tries = 0 AND (m.status = 'scheduled' OR m.status = 'skipped' AND m.why = any($10::text[]))
+    WHERE m.status = 'scheduled' AND m.tries = 0 OR m.status = 'skipped' AND m.why = any($10::text[])
 """
 
+# What may have gone is asked about first, as its turn comes.
 VOID = """
 UPDATE messages SET status = 'skipped', why = 'REPLACED'
 FROM unnest($1::bigint[], $2::integer[]) AS p (appointment_id, version)
 WHERE messages.appointment_id = p.appointment_id AND messages.version < p.version AND messages.status = 'scheduled'
+    AND NOT messages.unknown
 """
 
 PLAN_AGAIN = """
@@ -128,7 +130,7 @@ def planned_of(row: Any) -> Planned:
 
 
 async def plan(tx: Connection, some: Sequence[tuple[Version, Planned]]) -> None:
-    """Writes them down. What has been tried, or was given up for a reason that stays, is left alone."""
+    """Writes them down. What is being tried, or was given up for a reason that stays, is left alone."""
     await tx.execute(
         PLAN,
         [version.appointment_key for version, _ in some],

@@ -61,11 +61,12 @@ FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::
 ORDER BY g.offer_id, g.channel
 ON CONFLICT (offer_id, channel) DO UPDATE
     SET due_at = excluded.due_at, next_at = excluded.due_at, status = excluded.status, why = excluded.why
-    WHERE m.tries = 0 AND (m.status = 'scheduled' OR m.status = 'skipped' AND m.why = any($8::text[]))
+    WHERE m.status = 'scheduled' AND m.tries = 0 OR m.status = 'skipped' AND m.why = any($8::text[])
 """
 
 VOID = """
-UPDATE messages SET status = 'skipped', why = 'OFFER_OVER' WHERE offer_id = any($1::bigint[]) AND status = 'scheduled'
+UPDATE messages SET status = 'skipped', why = 'OFFER_OVER'
+WHERE offer_id = any($1::bigint[]) AND status = 'scheduled' AND NOT unknown
 """
 
 
@@ -127,7 +128,7 @@ def _kept(row: Any, planned: Planned, tries: int) -> Kept:
 
 
 async def plan(tx: Connection, some: Sequence[tuple[OfferTold, Planned]]) -> None:
-    """Writes them down. What has been tried, or was given up for a reason that stays, is left alone."""
+    """Writes them down. What is being tried, or was given up for a reason that stays, is left alone."""
     await tx.execute(
         PLAN,
         [offer.key for offer, _ in some],
