@@ -6,9 +6,8 @@ from typing import Final
 
 WORD_MAX: Final = 40
 # Letters that do not come apart into a plain one and a mark.
-_LETTERS: Final = str.maketrans(
-    dict(pair.split(":") for pair in "ø:o ł:l ß:ss æ:ae œ:oe đ:d ð:d þ:th ħ:h ı:i ŋ:ng ŧ:t ɓ:b ɗ:d ƙ:k ə:e".split())
-    | dict.fromkeys("`´ʼʻ‘’", "'")
+_LETTERS: Final = str.maketrans("øłđðħıŧɓɗƙə`´ʼʻ‘’", "olddhitbdke''''''") | str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th", "ŋ": "ng"}
 )
 _INITIALS: Final = re.compile(r"(?<=\b\w)\.(?=\w\b)")
 _MARKS: Final = re.compile(r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
