@@ -118,7 +118,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A document that fits. `score`: whole points of the text, 0 without one; `place`: what the page is sorted by (search_order)."""
+    """A document that fits. `score`: whole points of the text, 0 without one; `place`: what it is sorted by (search_order)."""
 
     pair: Pair
     score: int

@@ -10,10 +10,12 @@ from services.searching.synonyms import Meaning
 
 # Words that say nothing where another does: "a doctor near me who speaks Polish".
 NOISE: Final = frozenset(
-    "a an and any appointment are at available book by can care clinic clinics close dr doctor doctors find for from get good i in is "
-    "looking ltd me md my near nearby need new next of offer offers on open or patient patients physician physicians please practice "
-    "practitioner provider providers see soon speak speaking speaks specialist specialists specialty specializing take taking "
-    "that the to today treat treats visit want week who with".split()
+    folding.words(
+        "a an and any appointment are at available book by can care clinic clinics close dr doctor doctors find for from "
+        "get good i in is looking md me my near nearby need new next of offer offers on open or patient patients "
+        "physician physicians please practice practitioner provider providers see soon speak speaking speaks specialist "
+        "specialists specialty take taking that the to today treat treats visit want week who with"
+    )
 )
 
 
