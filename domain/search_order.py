@@ -53,6 +53,16 @@ class _Seen:
         return all(passed for field, passed in self.passes.items() if field is not but)
 
 
+def countable(candidates: Iterable[Candidate], wanted: Wanted) -> list[Candidate]:
+    """Those that count in a facet: they fail at most one of its filters."""
+    return [one.candidate for one in _seen(candidates, wanted) if list(one.passes.values()).count(False) <= 1]
+
+
+def hits(candidates: Iterable[Candidate], wanted: Wanted) -> list[Candidate]:
+    """Those that pass all of them."""
+    return [one.candidate for one in _seen(candidates, wanted) if one.is_hit()]
+
+
 def decided(
     candidates: Iterable[Candidate],
     starts: Mapping[Pair, int],
@@ -61,20 +71,17 @@ def decided(
     first: int,
     after: Place | None,
 ) -> Found:
-    """A page of candidates, where the calendar says which have a time (`starts`, UTC minutes) and when.
-
-    With `wanted.opens` those without one are none of the hits.
-    """
-    seen = [
-        _Seen(one, {field: _passes(one, wanted, field) for field in FacetField})
-        for one in candidates
-        if wanted.opens is None or one.pair in starts
-    ]
-    hits = [one.candidate for one in seen if one.is_hit()]
-    placed = sorted((_place(one, starts, wanted, sort), one.score) for one in hits)
+    """A page of candidates. `starts`: the first open times in UTC minutes that the calendar knows, for SOONEST."""
+    seen = _seen(candidates, wanted)
+    found = [one.candidate for one in seen if one.is_hit()]
+    placed = sorted((_place(one, starts, wanted, sort), one.score) for one in found)
     behind = [(where, score) for where, score in placed if after is None or where > after]
     matches = [Match((where[4], where[5]), score, where) for where, score in behind[:first]]
-    return Found(matches, len(hits), {field: _counted(seen, wanted, field) for field in FacetField})
+    return Found(matches, len(found), {field: _counted(seen, wanted, field) for field in FacetField})
+
+
+def _seen(candidates: Iterable[Candidate], wanted: Wanted) -> list[_Seen]:
+    return [_Seen(one, {field: _passes(one, wanted, field) for field in FacetField}) for one in candidates]
 
 
 def _place(one: Candidate, starts: Mapping[Pair, int], wanted: Wanted, sort: Sort) -> Place:

@@ -64,18 +64,18 @@ def ways(parts: Sequence[Part], known: Iterable[str]) -> list[Way]:
         points[search.MODALITY] += [MODALITY + one.value for one in sorted(part.modalities, key=lambda one: one.value)]
         if len(part.words) == 1:
             for term in dict.fromkeys([*(field + part.words[0] for field in WORD_FIELDS), *terms]):
-                if worth := _worth(part.words[0], term):
-                    points[worth].append(term)
+                if value := worth(part.words[0], term):
+                    points[value].append(term)
         else:
             found += [
-                Way(number, worth, tuple(field + word for word in part.words), phrase=True)
-                for field, worth in EXACT.items()
+                Way(number, value, tuple(field + word for word in part.words), phrase=True)
+                for field, value in EXACT.items()
             ]
-        found += [Way(number, worth, tuple(some)) for worth, some in points.items() if some]
+        found += [Way(number, value, tuple(some)) for value, some in points.items() if some]
     return found
 
 
-def _worth(asked: str, term: str) -> int:
+def worth(asked: str, term: str) -> int:
     """Points of a word that was asked for where a document has this term; 0 where they have nothing in common."""
     field, word = term[:2], term[2:]
     if field not in EXACT:
