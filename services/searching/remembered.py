@@ -11,7 +11,7 @@ from adapters.postgres.open_times import Looked, dates
 from domain import soonest, zones
 from domain.calendars import Calendar
 from domain.schedules import Schedule
-from domain.soonest import FOREVER, Asked, Earliest, Start
+from domain.soonest import FOREVER, Asked, Earliest
 from services.live.calendars import Entry, ProcessCalendars
 
 Kinds = tuple[int, ...]
