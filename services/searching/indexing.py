@@ -142,9 +142,9 @@ class Indexer:
         async with self._target.renewing(epoch) as write, aclosing(self._sources.everything()) as found:
             async for read in found:
                 count += await write(read.epoch, read.documents)
-        # Other members went on with what was searched until now: what has changed meanwhile is read once more.
-        changed = [key for key, seq in (await self._sources.heads()).items() if seq > heads.get(key, 0)]
-        if changed:
+        if not self._target.in_place:
+            # Others went on with what was searched until now: what has changed meanwhile is read once more.
+            changed = [key for key, seq in (await self._sources.heads()).items() if seq > heads.get(key, 0)]
             count += await self._index(await self._sources.pairs(changed))
         self.figures.renewals += 1
         self.figures.documents += count
