@@ -25,6 +25,7 @@ from app.limits import AddressLimits, Rates
 from app.notifying import Post, own_address, post
 from app.settings import Settings
 from app.streaming import Streaming, beside
+from app.workers.indexer import indexers
 from app.workers.messenger import observe
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
@@ -51,6 +52,7 @@ from services.origins import Origins
 from services.patients import Patients
 from services.preferences import Preferences
 from services.schedules import Schedules
+from services.searching.indexing import Indexer
 from services.stopping import Stopping
 from services.sweeping import Sweeping
 from services.waiting import Waiting
@@ -72,6 +74,7 @@ class Product:
     services: Services
     sweeping: Sweeping
     messaging: Messaging
+    indexers: list[Indexer]
     stopping: Stopping
     post: Post
     streaming: Streaming
@@ -113,7 +116,7 @@ async def product(settings: Settings, addresses: Addresses, url: str | None = No
     streaming = Streaming(settings, addresses)
     database.committed = streaming.relay.wake
     mail = post(settings, settings.public_url or url or own_address(settings))
-    built = _built(settings, database, redis, streaming, _limits(settings, addresses, redis), mail)
+    built = _built(settings, addresses, database, redis, streaming, _limits(settings, addresses, redis), mail)
     try:
         yield built
     finally:
@@ -135,7 +138,13 @@ def _limits(settings: Settings, addresses: Addresses, redis: Any) -> AddressLimi
 
 
 def _built(
-    settings: Settings, database: Database, redis: Any, streaming: Streaming, limits: AddressLimits | None, mail: Post
+    settings: Settings,
+    addresses: Addresses,
+    database: Database,
+    redis: Any,
+    streaming: Streaming,
+    limits: AddressLimits | None,
+    mail: Post,
 ) -> Product:
     known, recent = KnownSchedules(), RecentWrites()
     cache = CalendarCache(redis) if redis is not None and settings.cache else None
@@ -179,6 +188,7 @@ def _built(
         ),
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
+        indexers=indexers(settings, addresses, database, known),
         stopping=stopping,
         post=mail,
         streaming=streaming,

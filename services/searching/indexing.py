@@ -35,6 +35,7 @@ class Figures:
     renewals: int = 0
     failed: int = 0
     unreadable: int = 0
+    refreshed: int = 0
     lag: float = 0.0
     behind_since: float | None = None
 
@@ -67,6 +68,10 @@ class Indexer:
     @property
     def name(self) -> str:
         return self._target.name
+
+    async def is_filled(self) -> bool:
+        """Whether everything of this database was indexed once."""
+        return await self._target.epoch() == await self._sources.epoch()
 
     async def run(self) -> None:
         """Until it is cancelled. Whatever is away is waited for: what is not done comes again."""
@@ -155,7 +160,7 @@ class Indexer:
         found: list[Pair] = []
         for day, clinic_keys in (await self._sources.days()).items():
             found += await self._target.past(day, clinic_keys, REFRESHED_AT_ONCE - len(found))
-        self.figures.documents += await self._index(found)
+        self.figures.refreshed += await self._index(found)
         return len(found)
 
     async def _isolated(self, epoch: str, events: Sequence[CalendarEvent]) -> None:
