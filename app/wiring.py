@@ -26,6 +26,7 @@ from app.limits import AddressLimits, Rates
 from app.notifying import Post, own_address, post
 from app.settings import Settings
 from app.streaming import Streaming, beside
+from app.workers.indexer import indexers
 from app.workers.messenger import observe
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
@@ -52,6 +53,7 @@ from services.origins import Origins
 from services.patients import Patients
 from services.preferences import Preferences
 from services.schedules import Schedules
+from services.searching.indexing import Indexer
 from services.searching.searching import Searching
 from services.searching.soonest import Soonest
 from services.searching.suggesting import Suggesting
@@ -76,6 +78,7 @@ class Product:
     services: Services
     sweeping: Sweeping
     messaging: Messaging
+    indexers: list[Indexer]
     stopping: Stopping
     post: Post
     streaming: Streaming
@@ -117,7 +120,7 @@ async def product(settings: Settings, addresses: Addresses, url: str | None = No
     streaming = Streaming(settings, addresses)
     database.committed = streaming.relay.wake
     mail = post(settings, settings.public_url or url or own_address(settings))
-    built = _built(settings, database, redis, streaming, _limits(settings, addresses, redis), mail)
+    built = _built(settings, addresses, database, redis, streaming, _limits(settings, addresses, redis), mail)
     try:
         yield built
     finally:
@@ -139,7 +142,13 @@ def _limits(settings: Settings, addresses: Addresses, redis: Any) -> AddressLimi
 
 
 def _built(
-    settings: Settings, database: Database, redis: Any, streaming: Streaming, limits: AddressLimits | None, mail: Post
+    settings: Settings,
+    addresses: Addresses,
+    database: Database,
+    redis: Any,
+    streaming: Streaming,
+    limits: AddressLimits | None,
+    mail: Post,
 ) -> Product:
     known, recent = KnownSchedules(), RecentWrites()
     cache = CalendarCache(redis) if redis is not None and settings.cache else None
@@ -186,6 +195,7 @@ def _built(
         ),
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
+        indexers=indexers(settings, addresses, database, known),
         stopping=stopping,
         post=mail,
         streaming=streaming,

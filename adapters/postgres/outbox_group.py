@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
@@ -20,6 +20,7 @@ TRY_LOCK_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.2
 ALIVE_SECONDS: Final = 2.0  # The lock's session ends after 5 s without a word (adapters.postgres.database).
 NOTE_SECONDS: Final = 5.0
+RELAYED_SECONDS: Final = 20.0
 
 TRY_LOCK = """
 SELECT pg_try_advisory_lock($1, $2)
@@ -28,6 +29,13 @@ SELECT pg_try_advisory_lock($1, $2)
 PLACE = """
 SELECT e.epoch::text AS epoch, p.position AS head, g.epoch::text AS known, g.position
 FROM stream_pulse AS p JOIN stream_epoch AS e ON true LEFT JOIN search_progress AS g ON g.name = $1
+"""
+
+# Whether changes from before a moment still wait for the relay.
+WAITING = """
+SELECT EXISTS (
+    SELECT FROM stream_pulse AS p, outbox AS x
+    WHERE (x.xid, x.id) > (p.xid, p.outbox_id) AND x.at < (SELECT app_now()) - $1::interval)
 """
 
 NOTE = """
@@ -108,7 +116,14 @@ class OutboxGroup:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _take_up(self, connection: asyncpg.Connection) -> str | None:
-        """Where the group stands; why it stands at the end of the log, where it does not know what came before."""
+        """Stands where the group stood, or says why at the end of the log, where it is not known what came before."""
+        lost = await self._place(connection)
+        if lost:
+            await self._relayed(connection)
+            lost = await self._place(connection)
+        return lost
+
+    async def _place(self, connection: asyncpg.Connection) -> str | None:
         async with self._turn, answering():
             row = await connection.fetchrow(PLACE, self._name)
             assert row is not None
@@ -122,6 +137,15 @@ class OutboxGroup:
                 return "the log was trimmed before it was read"
         self._position = self._handed = row["position"]
         return None
+
+    async def _relayed(self, connection: asyncpg.Connection) -> None:
+        """After an import or a demo the relay has much to do: who begins at the end begins behind that, if it can be waited for."""
+        began = monotonic()
+        while (passed := monotonic() - began) < RELAYED_SECONDS:
+            async with self._turn, answering():
+                if not await connection.fetchval(WAITING, timedelta(seconds=passed)):
+                    return
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _keep(self, connection: asyncpg.Connection) -> None:
         with suppress(Unavailable):  # Then the lock is lost; who reads or notes next hears of it.

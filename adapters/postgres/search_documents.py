@@ -69,7 +69,8 @@ ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, at = excluded.at
 class SearchDocuments:
     """The target that is always there. Its transactions wake nobody: hand in a database whose `committed` does nothing."""
 
-    name = "postgres"
+    name: Final = "postgres"
+    in_place: Final = True
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -35,6 +35,7 @@ class Figures:
     renewals: int = 0
     failed: int = 0
     unreadable: int = 0
+    refreshed: int = 0
     lag: float = 0.0
     behind_since: float | None = None
 
@@ -67,6 +68,10 @@ class Indexer:
     @property
     def name(self) -> str:
         return self._target.name
+
+    async def is_filled(self) -> bool:
+        """Whether everything of this database was indexed once."""
+        return await self._target.epoch() == await self._sources.epoch()
 
     async def run(self) -> None:
         """Until it is cancelled. Whatever is away is waited for: what is not done comes again."""
@@ -142,9 +147,9 @@ class Indexer:
         async with self._target.renewing(epoch) as write, aclosing(self._sources.everything()) as found:
             async for read in found:
                 count += await write(read.epoch, read.documents)
-        # Other members went on with what was searched until now: what has changed meanwhile is read once more.
-        changed = [key for key, seq in (await self._sources.heads()).items() if seq > heads.get(key, 0)]
-        if changed:
+        if not self._target.in_place:
+            # Others went on with what was searched until now: what has changed meanwhile is read once more.
+            changed = [key for key, seq in (await self._sources.heads()).items() if seq > heads.get(key, 0)]
             count += await self._index(await self._sources.pairs(changed))
         self.figures.renewals += 1
         self.figures.documents += count
@@ -155,7 +160,7 @@ class Indexer:
         found: list[Pair] = []
         for day, clinic_keys in (await self._sources.days()).items():
             found += await self._target.past(day, clinic_keys, REFRESHED_AT_ONCE - len(found))
-        self.figures.documents += await self._index(found)
+        self.figures.refreshed += await self._index(found)
         return len(found)
 
     async def _isolated(self, epoch: str, events: Sequence[CalendarEvent]) -> None:

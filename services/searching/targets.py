@@ -29,6 +29,11 @@ class Target(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def in_place(self) -> bool:
+        """What is made anew is written over what is searched: then what other members write meanwhile is not lost."""
+        ...
+
     async def epoch(self) -> str | None:
         """Of what is kept; None where nothing was ever made whole: then all is made anew."""
         ...
