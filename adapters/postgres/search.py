@@ -122,7 +122,7 @@ class PostgresEngine:
     async def page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> Found:
         row = await self._run(wanted, sort, first, after or FIRST, candidates=False)
         page = orjson.loads(row["page"] or "[]")
-        matches = [Match((one[4], one[5]), one[6], (*one[:4], one[4], one[5])) for one in page]
+        matches = [_match(one) for one in page]
         facets = {
             field: [(value, count) for value, count in orjson.loads(row[field.value] or "[]")] for field in FacetField
         }
@@ -167,6 +167,11 @@ async def _ways(reader: Reader, wanted: Wanted) -> list[dict[str, Any]]:
         return []
     known = await search_words.like(reader, search_terms.beginnings(wanted.parts), search_terms.spellings(wanted.parts))
     return [asdict(way) for way in search_terms.ways(wanted.parts, known)]
+
+
+def _match(row: list[Any]) -> Match:
+    one, two, day, name, provider, clinic, score = row
+    return Match((provider, clinic), score, (float(one), float(two), day, name, provider, clinic))
 
 
 def _candidate(row: list[Any]) -> Candidate:
