@@ -46,6 +46,16 @@ LEFT JOIN LATERAL (
 ) AS b ON true
 """
 
+WORKING = """
+SELECT w.provider_id, w.clinic_id, ARRAY(SELECT o.visit_type_id FROM provider_visit_types AS o WHERE o.provider_id = p.id
+    ORDER BY o.visit_type_id) AS visit_type_ids
+FROM provider_clinics AS w
+JOIN providers AS p ON p.id = w.provider_id AND p.active
+JOIN clinics AS c ON c.id = w.clinic_id AND c.active
+WHERE (w.provider_id, w.clinic_id) > ($1::bigint, $2::bigint)
+ORDER BY w.provider_id, w.clinic_id LIMIT $3
+"""
+
 VISIT_TYPES_NOW = "SELECT * FROM visit_types WHERE id = any($1::bigint[])"
 
 FIRST_OPENINGS = """
@@ -116,6 +126,12 @@ def _pair_times(row: Any, first_of: Mapping[Pair, bool]) -> PairTimes:
         row["schedule_version"], row["open"], str(row["epoch"]), row["now"], frozenset(row["visit_type_ids"]), schedule,
         taken_of(row) if first_of[pair] else None,
     )  # fmt: skip
+
+
+async def working(reader: Reader, after: Pair, limit: int) -> dict[Pair, tuple[int, ...]]:
+    """Active providers at active clinics behind that pair, with their kinds of visit, in order."""
+    rows = await reader.fetch(WORKING, *after, limit)
+    return {(row["provider_id"], row["clinic_id"]): tuple(row["visit_type_ids"]) for row in rows}
 
 
 async def visit_types_now(reader: Reader, keys: Sequence[int]) -> dict[int, VisitType]:
