@@ -11,7 +11,9 @@ _LETTERS: Final = str.maketrans("øłđðħıŧɓɗƙə`´ʼʻ‘’", "olddhitb
 )
 _INITIALS: Final = re.compile(r"(?<=\b\w)\.(?=\w\b)")
 _MARKS: Final = re.compile(r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
-_WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+# Letters and digits; in scripts of South and South-East Asia also the signs that stand with letters.
+_LETTER: Final = r"(?:[^\W_]|[\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])"
+_WORD: Final = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
 
 
 def fold(text: str) -> str:
