@@ -24,7 +24,7 @@ from app.refusal import Refused
 from app.settings import Settings, load_settings
 from app.web import State, application
 from app.wiring import Product, product, tune_memory
-from app.workers import messenger, sweeper
+from app.workers import indexer, messenger, sweeper
 from domain import ids
 from schema import root
 
@@ -137,6 +137,7 @@ async def running(
             raise Refused("the test clock of this database is shifted: it is no database for production")
         async with served(built, listening, stop=stop) as url:
             if greeting:
+                await indexer.filled(built.indexers[0], stop)
                 await _greet(built, url)
             yield url
 
@@ -233,6 +234,7 @@ async def _worker(built: Product) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(sweeper.sweep(built.sweeping)),
         asyncio.create_task(messenger.message(built.messaging)),
+        asyncio.create_task(indexer.index(built.indexers)),
     ]
     try:
         yield

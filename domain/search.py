@@ -118,7 +118,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A document that fits. `score`: whole points of the text, 0 without one; `place`: the values that the page is sorted by."""
+    """A document that fits. `score`: whole points of the text, 0 without one; `place`: what it is sorted by (search_order)."""
 
     pair: Pair
     score: int
@@ -127,7 +127,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page, in order, of `total` matches, with each facet counted under all filters but its own."""
+    """One page, in order, of `total` matches, with each facet counted under all filters but its own: clinics by their key as text,
+    modalities by their code; the largest first, where equal by value, at most FACET_VALUES_MAX."""
 
     matches: Sequence[Match]
     total: int
@@ -136,7 +137,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A match before the filters that are facets, with what those ask: the calendar decides the rest."""
+    """A match before the filters that are facets, with what those ask: the calendar decides the rest.
+
+    `next_day`: the next open one by the hint, of the visit type asked for.
+    """
 
     pair: Pair
     score: int
@@ -146,3 +150,4 @@ class Candidate:
     visit_types: tuple[int, ...]
     modalities: tuple[Modality, ...]
     location: GeoPoint | None
+    next_day: date | None = None

@@ -312,15 +312,15 @@ async def openings(
     """Offered openings that start in [first, before), by (pool, clinic, visit type), in order of start."""
     found: dict[Triple, list[Opening]] = {key: [] for key in keys}
     for row in await reader.fetch(OPENINGS, *_columns(keys, 3), first, before, limit):
-        found[row["provider_id"], row["clinic_id"], row["visit_type_id"]].append(_opening(row))
+        found[row["provider_id"], row["clinic_id"], row["visit_type_id"]].append(opening_of(row))
     return found
 
 
 async def openings_by_key(reader: Reader, keys: Sequence[int]) -> dict[int, Opening]:
-    return {row["id"]: _opening(row) for row in await reader.fetch(OPENINGS_BY_KEY, keys)}
+    return {row["id"]: opening_of(row) for row in await reader.fetch(OPENINGS_BY_KEY, keys)}
 
 
-def _opening(row: Any) -> Opening:
+def opening_of(row: Any) -> Opening:
     return Opening(
         row["id"], row["provider_id"], row["clinic_id"], row["starts_at"], row["ends_at"], row["capacity"],
         row["offered"], row["taken"],

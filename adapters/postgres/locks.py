@@ -19,6 +19,7 @@ class LockClass(IntEnum):
     RELAY = 10
     MIGRATION = 11
     SWEEPER = 12
+    GROUP = 13
 
 
 def caller(subject: str) -> Key:
@@ -40,6 +41,11 @@ def resource(key: int) -> Key:
 
 def record(kind: str, key: int) -> Key:
     return LockClass.RECORD, _hashed(f"{kind}:{key}")
+
+
+def group(name: str) -> Key:
+    """For the member that reads the log for its group."""
+    return LockClass.GROUP, _hashed(name)
 
 
 def opening(caller_and_key: tuple[str, str] | None, keys: Iterable[Key]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Final, Protocol
 
@@ -274,6 +275,14 @@ def weeks(first: date, last: date) -> range:
     begin = ((first - _EPOCH).days * DAY_TICKS) - ZONE_TICKS - availability.TICKS_BEFORE
     end = ((last - _EPOCH).days + 1) * DAY_TICKS + ZONE_TICKS + availability.TICKS_AFTER
     return chunks(begin, end)
+
+
+@lru_cache(maxsize=256)
+def dates(numbers: range) -> tuple[date, date]:
+    """The clinic dates, in any zone, whose open times these chunks decide: `weeks` of them lies within."""
+    begin = -(-(numbers.start * CHUNK_TICKS + ZONE_TICKS + availability.TICKS_BEFORE) // DAY_TICKS)
+    end = (numbers.stop * CHUNK_TICKS - ZONE_TICKS - availability.TICKS_AFTER) // DAY_TICKS - 1
+    return _EPOCH + timedelta(days=begin), _EPOCH + timedelta(days=end)
 
 
 def _span(looked: Looked, first: date, last: date, binding: bool) -> tuple[datetime, datetime]:

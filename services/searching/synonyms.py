@@ -40,7 +40,10 @@ class Meaning:
 def of_specialties() -> Mapping[str, Sequence[str]]:
     """Our list: synonyms by specialty, as people write them."""
     text = resources.files(__package__).joinpath("synonyms.csv").read_text("utf-8")
-    return {row["specialty"]: [one for one in row["synonyms"].split("|") if one] for row in csv.DictReader(text.splitlines())}
+    return {
+        row["specialty"]: [one for one in row["synonyms"].split("|") if one]
+        for row in csv.DictReader(text.splitlines())
+    }
 
 
 @cache
