@@ -66,9 +66,12 @@ def decoded(source: Mapping[str, Any], seq: int) -> Document:
     )
 
 
-def candidate(score: int, light: str) -> Candidate:
+def candidate(score: int, light: str, visit_type: int | None) -> Candidate:
     """From the one field that 10,000 hits bring along as what they are sorted by: fetching them costs six times that."""
-    sort_name, provider, clinic, specialties, languages, visit_types, modalities, location = orjson.loads(light)
+    sort_name, provider, clinic, specialties, languages, visit_types, modalities, location, next_days = orjson.loads(
+        light
+    )
+    days = [day for key, day in next_days if visit_type in (None, key)]
     return Candidate(
         pair=(provider, clinic),
         score=score,
@@ -78,6 +81,7 @@ def candidate(score: int, light: str) -> Candidate:
         visit_types=tuple(visit_types),
         modalities=tuple(map(Modality, modalities)),
         location=_place(location),
+        next_day=date.fromordinal(min(days)) if days else None,
     )
 
 
@@ -92,6 +96,7 @@ def _light(document: Document) -> str:
             document.visit_types,
             [one.value for one in document.modalities],
             _point(document.location),
+            [(key, day.toordinal()) for key, day in document.next_days.items()],
         ]
     ).decode()
 

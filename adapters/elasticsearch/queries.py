@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from domain import search
+from domain import search, search_terms
 from domain.clinics import Modality
 from domain.search import FacetField, Part, Sort, Wanted
 
@@ -72,14 +72,16 @@ def counts(filters: Mapping[FacetField, Json]) -> Json:
 
 
 def order(wanted: Wanted, sort: Sort) -> list[tuple[str, Json]]:
-    """What hits are sorted by, each with its name; what is the same for all is left out."""
+    """What hits are sorted by, each with its name; what is the same for all is left out. `candidate` decides nothing: it is
+    there to be told, as is the score of what is sorted by name."""
     score: list[tuple[str, Json]] = [("score", {"_score": "desc"})] if wanted.parts else []
-    distance = [("distance", {"_geo_distance": {"location": _point(wanted), "unit": "m"}})] if wanted.near else []
     last = [("sort_name", {"sort_name": "asc"}), ("provider", {"provider": "asc"}), ("clinic", {"clinic": "asc"})]
     if sort is Sort.NAME:
-        return [*last, *score]  # Nothing is left to be sorted: it is there to be told.
+        return [*last, *score]
+    distance = [("distance", {"_geo_distance": {"location": _point(wanted), "unit": "m"}})] if wanted.near else []
     first = [*distance, *score] if sort is Sort.DISTANCE else [*score, *distance]
-    return [*first, ("day", _day(wanted.visit_type)), *last]
+    place = [("candidate", {"candidate": "asc"})] if wanted.near else []
+    return [*first, ("day", _day(wanted.visit_type)), *last, *place]
 
 
 def _day(visit_type: int | None) -> Json:
@@ -120,16 +122,15 @@ def _phrase(field: str, words: Sequence[str]) -> Json:
 
 def _word(word: str) -> list[Json]:
     ways = [_worth(points, {"term": {field: word}}) for field, points in EXACT.items()]
+    wrong = search_terms.mistakes(word)
     for field in WORD_FIELDS:
         named = field == "name_words"
         if len(word) >= search.BEGINNING_MIN:
             points = search.NAME_BEGINNING if named else search.OTHER_BEGINNING
             ways.append(_worth(points, {"prefix": {field: word}}))
-        if any(letter.isdigit() for letter in word):
-            continue
-        if len(word) >= search.NEAR_MIN:
+        if wrong >= 1:
             ways.append(_worth(search.NAME_NEAR if named else search.OTHER_NEAR, _spelled(field, word, 1)))
-        if len(word) >= search.FAR_MIN:
+        if wrong >= 2:
             ways.append(_worth(search.FAR, _spelled(field, word, 2)))
     return ways
 
