@@ -60,7 +60,7 @@ WITH way AS MATERIALIZED (
     SELECT provider_id, clinic_id, score, sort_name,
         CASE $13::text WHEN 'name' THEN 0 WHEN 'distance' THEN coalesce(km, 1e18) ELSE 10000 - score END::float8 AS one,
         CASE $13::text WHEN 'name' THEN 0 WHEN 'distance' THEN 10000 - score ELSE coalesce(km, 1e18) END::float8 AS two,
-        CASE WHEN $13::text = 'name' OR next_day IS NULL THEN date '9999-12-31' ELSE next_day END AS three
+        CASE WHEN $13::text = 'name' OR next_day IS NULL THEN date '9999-01-01' ELSE next_day END AS three
     FROM near WHERE by_specialty AND by_language AND by_clinic AND by_modality
 ), alike AS MATERIALIZED (
     SELECT facets, by_clinic, any_value(by_specialty) AS by_specialty, any_value(by_language) AS by_language,
@@ -108,7 +108,7 @@ SELECT (SELECT count(*) FROM hit) AS total,
         SELECT json_agg(json_build_array(provider_id, clinic_id, score, sort_name, specialties, languages,
             visit_type_ids, modalities, latitude, longitude, next_day))
         FROM (
-            SELECT * FROM near ORDER BY score DESC, coalesce(km, 1e18), coalesce(next_day, '9999-12-31'), sort_name,
+            SELECT * FROM near ORDER BY score DESC, coalesce(km, 1e18), coalesce(next_day, '9999-01-01'), sort_name,
                 provider_id, clinic_id LIMIT $14::integer
         ) AS best
     ) END::text AS candidates
