@@ -14,6 +14,7 @@ from adapters.postgres import database as postgres
 from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.database import Database
 from adapters.postgres.open_times import OpenTimes
+from adapters.postgres.search import PostgresEngine
 from adapters.postgres.standing import Standing
 from adapters.redis import connection as redis_connection
 from adapters.redis.calendars import CalendarCache
@@ -53,6 +54,9 @@ from services.patients import Patients
 from services.preferences import Preferences
 from services.schedules import Schedules
 from services.searching.indexing import Indexer
+from services.searching.searching import Searching
+from services.searching.soonest import Soonest
+from services.searching.suggesting import Suggesting
 from services.stopping import Stopping
 from services.sweeping import Sweeping
 from services.waiting import Waiting
@@ -163,6 +167,7 @@ def _built(
     snapshots = Snapshots(database, OpenTimes(known, exact), Kept(process, open_times, standing) if kept else None)
     hub = Hub(Reading(database, open_times, standing=standing), snapshots, process)
     stopping = Stopping(database)
+    soonest = Soonest(database, open_times, process if kept else None, recent.include)
     longest = timedelta(seconds=settings.offer_seconds_max)
     desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest)
     return Product(
@@ -185,6 +190,8 @@ def _built(
             Live(hub, snapshots),
             Waiting(desk),
             Preferences(database),
+            Searching(database, standing, soonest, [PostgresEngine(database)]),
+            Suggesting(database, standing),
         ),
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),

@@ -58,11 +58,14 @@ def _place(asked: Filter, sort: Sort) -> None:
         if sort is Sort.DISTANCE:
             raise BadInput("sort", "By distance from where? Give `near` too.")
         return
-    latitude, longitude = asked.near.latitude, asked.near.longitude
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        raise BadInput("near", "Latitude from -90 to 90, longitude from -180 to 180.")
+    on_globe(asked.near)
     if asked.within_km is not None and not (isfinite(asked.within_km) and 0 <= asked.within_km <= EARTH_HALF_KM):
         raise BadInput("withinKm", "From 0 to 20,100 km.")
+
+
+def on_globe(point: GeoPoint) -> None:
+    if not (-90 <= point.latitude <= 90 and -180 <= point.longitude <= 180):
+        raise BadInput("near", "Latitude from -90 to 90, longitude from -180 to 180.")
 
 
 def opens(asked: Filter) -> tuple[date, date] | None:
