@@ -170,6 +170,7 @@ def _built(
     soonest = Soonest(database, open_times, process if kept else None, recent.include)
     longest = timedelta(seconds=settings.offer_seconds_max)
     desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest)
+    searching = Searching(database, standing, soonest, [PostgresEngine(database)])
     return Product(
         settings=settings,
         database=database,
@@ -180,19 +181,7 @@ def _built(
         process=process,
         warming=Warming(database, standing, open_times, process),
         recent=recent,
-        services=Services(
-            Booking(desk),
-            Changing(desk),
-            Patients(database),
-            Catalog(database, process),
-            Schedules(database, process),
-            Origins(database),
-            Live(hub, snapshots),
-            Waiting(desk),
-            Preferences(database),
-            Searching(database, standing, soonest, [PostgresEngine(database)]),
-            Suggesting(database, standing),
-        ),
+        services=_services(desk, Live(hub, snapshots), searching, Suggesting(database, standing)),
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
         indexers=indexers(settings, addresses, database, known),
@@ -202,6 +191,23 @@ def _built(
         trust=trust,
         hub=hub,
         limits=limits,
+    )
+
+
+def _services(desk: Desk, live: Live, searching: Searching, suggesting: Suggesting) -> Services:
+    database, own = desk.database, desk.own
+    return Services(
+        Booking(desk),
+        Changing(desk),
+        Patients(database),
+        Catalog(database, own),
+        Schedules(database, own),
+        Origins(database),
+        live,
+        Waiting(desk),
+        Preferences(database),
+        searching,
+        suggesting,
     )
 
 
