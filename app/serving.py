@@ -25,7 +25,7 @@ from app.settings import Settings, load_settings
 from app.streaming import beside
 from app.web import State, application
 from app.wiring import Product, product, tune_memory
-from app.workers import messenger, sweeper
+from app.workers import indexer, messenger, sweeper
 from domain import ids
 from schema import root
 
@@ -138,6 +138,7 @@ async def running(
             raise Refused("the test clock of this database is shifted: it is no database for production")
         async with served(built, listening, stop=stop) as url:
             if greeting:
+                await indexer.filled(built.indexers[0], stop)
                 await _greet(built, url)
             yield url
 
@@ -231,7 +232,11 @@ async def _stopping() -> AsyncIterator[asyncio.Event]:
 
 @asynccontextmanager
 async def _worker(built: Product) -> AsyncIterator[None]:
-    async with beside(sweeper.sweep(built.sweeping)), beside(messenger.message(built.messaging)):
+    async with (
+        beside(sweeper.sweep(built.sweeping)),
+        beside(messenger.message(built.messaging)),
+        beside(indexer.index(built.indexers)),
+    ):
         yield
 
 

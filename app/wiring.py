@@ -15,6 +15,7 @@ from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.database import Database
 from adapters.postgres.decisions import KnownWishes
 from adapters.postgres.open_times import OpenTimes
+from adapters.postgres.search import PostgresEngine
 from adapters.postgres.standing import Standing
 from adapters.redis import connection as redis_connection
 from adapters.redis.calendars import CalendarCache
@@ -26,6 +27,7 @@ from app.limits import AddressLimits, Rates
 from app.notifying import Post, own_address, post
 from app.settings import Settings
 from app.streaming import Streaming, beside
+from app.workers.indexer import indexers
 from app.workers.messenger import observe
 from app.workers.waitlist import filled
 from dataloaders.calendars import CachedCalendars, RecentWrites
@@ -54,6 +56,10 @@ from services.origins import Origins
 from services.patients import Patients
 from services.preferences import Preferences
 from services.schedules import Schedules
+from services.searching.indexing import Indexer
+from services.searching.searching import Searching
+from services.searching.soonest import Soonest
+from services.searching.suggesting import Suggesting
 from services.stopping import Stopping
 from services.sweeping import Sweeping
 from services.waiting import Waiting
@@ -76,6 +82,7 @@ class Product:
     wishes: KnownWishes
     sweeping: Sweeping
     messaging: Messaging
+    indexers: list[Indexer]
     stopping: Stopping
     post: Post
     streaming: Streaming
@@ -122,7 +129,7 @@ async def product(settings: Settings, addresses: Addresses, url: str | None = No
     streaming = Streaming(settings, addresses)
     database.committed = streaming.relay.wake
     mail = post(settings, settings.public_url or url or own_address(settings))
-    built = _built(settings, database, redis, streaming, _limits(settings, addresses, redis), mail)
+    built = _built(settings, addresses, database, redis, streaming, _limits(settings, addresses, redis), mail)
     try:
         yield built
     finally:
@@ -144,7 +151,13 @@ def _limits(settings: Settings, addresses: Addresses, redis: Any) -> AddressLimi
 
 
 def _built(
-    settings: Settings, database: Database, redis: Any, streaming: Streaming, limits: AddressLimits | None, mail: Post
+    settings: Settings,
+    addresses: Addresses,
+    database: Database,
+    redis: Any,
+    streaming: Streaming,
+    limits: AddressLimits | None,
+    mail: Post,
 ) -> Product:
     known, recent = KnownSchedules(), RecentWrites()
     cache = CalendarCache(redis) if redis is not None and settings.cache else None
@@ -163,10 +176,12 @@ def _built(
     snapshots = Snapshots(database, OpenTimes(known, exact), Kept(process, open_times, standing) if kept else None)
     hub = Hub(Reading(database, open_times, standing=standing), snapshots, process)
     stopping = Stopping(database)
+    soonest = Soonest(database, open_times, process if kept else None, recent.include)
     longest = timedelta(seconds=settings.offer_seconds_max)
     desk = Desk(
         database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest, filled=filled
     )
+    searching = Searching(database, standing, soonest, [PostgresEngine(database)])
     return Product(
         settings=settings,
         database=database,
@@ -177,26 +192,34 @@ def _built(
         process=process,
         warming=Warming(database, standing, open_times, process),
         recent=recent,
-        services=Services(
-            Booking(desk),
-            Changing(desk),
-            Patients(database),
-            Catalog(database, process),
-            Schedules(database, process),
-            Origins(database),
-            Live(hub, snapshots),
-            Waiting(desk),
-            Preferences(database),
-        ),
+        services=_services(desk, Live(hub, snapshots), searching, Suggesting(database, standing)),
         wishes=desk.wishes,
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
+        indexers=indexers(settings, addresses, database, known),
         stopping=stopping,
         post=mail,
         streaming=streaming,
         trust=trust,
         hub=hub,
         limits=limits,
+    )
+
+
+def _services(desk: Desk, live: Live, searching: Searching, suggesting: Suggesting) -> Services:
+    database, own = desk.database, desk.own
+    return Services(
+        Booking(desk),
+        Changing(desk),
+        Patients(database),
+        Catalog(database, own),
+        Schedules(database, own),
+        Origins(database),
+        live,
+        Waiting(desk),
+        Preferences(database),
+        searching,
+        suggesting,
     )
 
 

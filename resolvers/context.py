@@ -16,6 +16,8 @@ from services.origins import Origins
 from services.patients import Patients
 from services.preferences import Preferences
 from services.schedules import Schedules
+from services.searching.searching import Searching
+from services.searching.suggesting import Suggesting
 from services.waiting import Waiting
 
 
@@ -30,6 +32,8 @@ class Services:
     live: Live
     waiting: Waiting
     preferences: Preferences
+    searching: Searching
+    suggesting: Suggesting
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,27 @@ class AvailabilityFilter:
     provider_ids: list[ID] | None = None
 
 
+@strawberry.input(description="Fields: all of them; lists: any of their values, exactly. Without any: everybody.")
+class SearchFilter:
+    text: str | None = strawberry.field(
+        default=None,
+        description='At most 200 characters: "heart doctor", "Dr Osei", "back pain physio"; spelling mistakes allowed.',
+    )
+    visit_type_id: ID | None = None
+    specialties: list[str] | None = None
+    languages: list[str] | None = strawberry.field(default=None, description="BCP 47.")
+    clinic_ids: list[ID] | None = None
+    near: GeoPointInput | None = strawberry.field(default=None, description="Filters nothing by itself.")
+    within_km: float | None = strawberry.field(default=None, description="Needs `near`.")
+    accepting_new_patients: bool | None = strawberry.field(default=None, description="True filters, false does not.")
+    modality: Modality | None = strawberry.field(default=None, description="Has an active visit type of it.")
+    open_from: date | None = strawberry.field(
+        default=None,
+        description="Only who has an open time between these clinic dates, both included; at most 31 days.",
+    )
+    open_to: date | None = None
+
+
 @strawberry.input
 class HoldSlotInput:
     slot_id: ID

@@ -16,6 +16,7 @@ from domain.messages import MessageRule, MessageStatus
 from domain.outcomes import PolicyRule
 from domain.recipients import Channel
 from domain.schedules import ExceptionKind
+from domain.search import FacetField, Sort
 from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus
 
 
@@ -131,6 +132,13 @@ for _enum, _name, _about in (
         "Suspended: three offers in a row were declined or ran out; a change takes it up again.",
     ),
     (OfferStatus, "OfferStatus", None),
+    (
+        Sort,
+        "SearchSort",
+        "BEST: text match, then distance, then soonest by the index. SOONEST: by the calendar. Those without a distance or a "
+        "time come last.",
+    ),
+    (FacetField, "SearchFacetField", None),
     (AllocationOutcome, "AllocationOutcome", None),
     (Role, "Role", None),
     (Channel, "Channel", None),

@@ -10,6 +10,7 @@ from strawberry.types import ExecutionContext
 from resolvers import appointments as visits
 from resolvers import clinics as places
 from resolvers import nodes as things
+from resolvers import search as finding
 from resolvers import staff as desk
 from resolvers import waitlist as queue
 from resolvers.values import SCALARS
@@ -37,6 +38,7 @@ from schema.clinics import (
 from schema.executor import BreadthFirstExecutor
 from schema.live import AvailabilityEvent, ClinicDayEvent, PatientEvent
 from schema.operations import Operation, Steps
+from schema.search import SearchConnection, Suggestion
 from schema.staff import (
     ClinicDay,
     RegisterPatientResult,
@@ -96,6 +98,17 @@ class Query:
         resolver=places.snapshot,
         graphql_type=AvailabilitySnapshot | None,
         description="What a live calendar starts with; `atLeast`: at least as new as that cursor.",
+    )
+    search = strawberry.field(
+        resolver=finding.search,
+        graphql_type=SearchConnection,
+        description="Providers at clinics, with their next open times, the same for every viewer; `first` 1 to 100.",
+    )
+    suggest = strawberry.field(
+        resolver=finding.suggest,
+        graphql_type=list[Suggestion],
+        description="As one types: specialties, providers and clinics with words that begin so; `first` 1 to 100. With `near` "
+        "the nearest ones first.",
     )
     appointment = strawberry.field(resolver=visits.appointment, graphql_type=Appointment | None)
     patient = strawberry.field(resolver=visits.patient, graphql_type=Patient | None)

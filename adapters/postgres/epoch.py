@@ -20,6 +20,8 @@ UPDATE outbox AS o SET xid = CASE
 
 RESET_RELAY = "UPDATE stream_pulse SET xid = '2', outbox_id = 0, at = NULL, horizon_age = 0"
 
+CURRENT = "SELECT epoch::text FROM stream_epoch"
+
 SHIFTED = "SELECT shift <> interval '0' FROM test_clock"
 
 
@@ -34,6 +36,11 @@ async def renew_epoch(connection: asyncpg.Connection) -> UUID:
         await connection.execute(RESET_RELAY)
         epoch: UUID = await connection.fetchval(RENEW)
     return epoch
+
+
+async def current_epoch(reader: Reader) -> str:
+    found: str = await reader.fetchval(CURRENT)
+    return found
 
 
 async def is_clock_shifted(reader: Reader) -> bool:

@@ -20,6 +20,7 @@ class LockClass(IntEnum):
     RELAY = 10
     MIGRATION = 11
     SWEEPER = 12
+    GROUP = 13
 
 
 def caller(subject: str) -> Key:
@@ -46,6 +47,11 @@ def record(kind: str, key: int) -> Key:
 def delivery(provider_id: str) -> Key:
     """Whoever says whose a message found at its provider is."""
     return LockClass.DELIVERY, _hashed(provider_id)
+
+
+def group(name: str) -> Key:
+    """For the member that reads the log for its group."""
+    return LockClass.GROUP, _hashed(name)
 
 
 def opening(caller_and_key: tuple[str, str] | None, keys: Iterable[Key]) -> str:

@@ -4,10 +4,10 @@ Each (provider, clinic) has a calendar of its own: each clinic hears of one chan
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from adapters.postgres.calendars import Offering, Pair, Triple
 from adapters.postgres.database import Reader
@@ -21,7 +21,7 @@ from services.live.catalog import ProcessCatalog
 from services.live.trust import Trust
 
 ENTRIES_MAX: Final = 30_000
-WEEKS_MAX: Final = 60_000  # In all calendars together: 15 MB of bits.
+WEEKS_MAX: Final = 200_000  # In all calendars together: at most 50 MB of bits, half of it read ahead.
 WIDEST_WEEKS: Final = 27
 HEARD_MAX: Final = 50_000
 KINDS_MAX: Final = 1_000
@@ -29,14 +29,19 @@ FLOOR_MARGIN: Final = timedelta(seconds=3)  # How far our idea of the database's
 
 
 @dataclass(slots=True)
-class _Entry:
-    """What decides the open times of a provider at a clinic. Without a calendar nothing is known but what is not offered."""
+class Entry:
+    """What decides the open times of a provider at a clinic. Without a calendar nothing is known but what is not offered.
+
+    `derived` is whatever was worked out of the rest: another dict as soon as anything of it changes, so that who worked meanwhile
+    writes into one that nobody reads.
+    """
 
     version: int = -1
     numbers: range = range(0)
     calendar: Calendar | None = None
     schedule: Schedule | None = None
     offerings: dict[int, Offering | None] = field(default_factory=dict)
+    derived: dict[Hashable, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -58,7 +63,7 @@ class ProcessCalendars:
         self._trust = trust
         self._catalog = catalog
         self._epoch: str | None = None
-        self._entries: OrderedDict[Pair, _Entry] = OrderedDict()
+        self._entries: OrderedDict[Pair, Entry] = OrderedDict()
         self._weeks = 0
         self._at: dict[int, set[int]] = {}  # Providers with an entry, by clinic.
         self._kinds: dict[int, VisitType] = {}
@@ -104,7 +109,7 @@ class ProcessCalendars:
             ticks = len(entry.numbers) * CHUNK_TICKS
             changed = calendars.applied(entry.calendar, ticks, event.version, event.opened, event.closed)
         if changed is not None:
-            entry.version, entry.calendar = event.version, changed
+            entry.version, entry.calendar, entry.derived = event.version, changed, {}
         elif entry.calendar is not None or event.invalidated:
             self._remove(pair)
 
@@ -244,6 +249,14 @@ class ProcessCalendars:
                 self._entries.move_to_end((provider_key, clinic_key))
         return found
 
+    def kept(self, pair: Pair) -> Entry | None:
+        """All that is known of a provider at a clinic, if it is as new as what we wrote. Ask `now` first: nothing may count."""
+        entry = self._entries.get(pair)
+        if entry is None or (self._floors and self._is_below(pair[0], entry.version)):
+            return None
+        self._entries.move_to_end(pair)
+        return entry
+
     def _is_below(self, resource_key: int, version: int) -> bool:
         floor = self._floors.get(resource_key)
         return floor is not None and version < floor.version
@@ -268,7 +281,8 @@ class ProcessCalendars:
         for provider_key, clinic_key, kind_key in set(keys) - {one.triple for one in looked}:
             pair = (provider_key, clinic_key)
             if self._is_current(ticket, clinic_key) and self._heard.get(pair, (0, 0))[1] <= ticket:
-                self._entry(pair).offerings[kind_key] = None
+                entry = self._entry(pair)
+                entry.offerings[kind_key], entry.derived = None, {}
         while self._weeks > WEEKS_MAX or len(self._entries) > ENTRIES_MAX:
             self._remove(next(iter(self._entries)))
 
@@ -287,7 +301,7 @@ class ProcessCalendars:
             entry.offerings = {}
             self._weeks -= len(entry.numbers)
             entry.version, entry.numbers, entry.calendar = version, range(0), None
-        entry.schedule = one.schedule
+        entry.schedule, entry.derived = one.schedule, {}
         entry.offerings[offering.visit_type.key] = self._sharing(offering)
         if not entry.numbers or (numbers.start <= entry.numbers.start and entry.numbers.stop <= numbers.stop):
             self._weeks += len(numbers) - len(entry.numbers)
@@ -304,10 +318,10 @@ class ProcessCalendars:
             return offering
         return replace(offering, visit_type=known)
 
-    def _entry(self, pair: Pair) -> _Entry:
+    def _entry(self, pair: Pair) -> Entry:
         entry = self._entries.get(pair)
         if entry is None:
-            entry = self._entries[pair] = _Entry()
+            entry = self._entries[pair] = Entry()
             self._at.setdefault(pair[1], set()).add(pair[0])
         return entry
 
