@@ -21,6 +21,7 @@ class LockClass(IntEnum):
     MIGRATION = 11
     SWEEPER = 12
     GROUP = 13
+    BUILDING = 14
 
 
 def caller(subject: str) -> Key:
@@ -52,6 +53,11 @@ def delivery(provider_id: str) -> Key:
 def group(name: str) -> Key:
     """For the member that reads the log for its group."""
     return LockClass.GROUP, _hashed(name)
+
+
+def building(name: str) -> Key:
+    """For who makes that index of search anew."""
+    return LockClass.BUILDING, _hashed(name)
 
 
 def opening(caller_and_key: tuple[str, str] | None, keys: Iterable[Key]) -> str:
