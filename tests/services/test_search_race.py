@@ -188,7 +188,7 @@ async def test_no_time_that_was_taken_when_it_was_asked_is_shown(
 async def test_what_another_process_wrote_is_known_with_the_stream(
     make_database: MakeDatabase, redis_url: str, tmp_path: Path
 ) -> None:
-    """Between processes the promise is another one: a pulse that is believed is at most so old, and leaves at most so much behind."""
+    """Between processes the promise is another one: a pulse that is believed is only so old, and leaves only so much behind."""
     how = {"process_calendars": True, "cache": False}
     async with processes(make_database, None, tmp_path, [how, how]) as (found, [_, there]):
         await race(found, there)
