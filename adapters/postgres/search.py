@@ -170,7 +170,7 @@ async def _ways(reader: Reader, wanted: Wanted) -> list[dict[str, Any]]:
     if not wanted.parts:
         return []
     known = await search_words.like(reader, search_terms.beginnings(wanted.parts), search_terms.spellings(wanted.parts))
-    return [asdict(way) for way in search_terms.ways(wanted.parts, known)]
+    return [asdict(way) for way in search_terms.ways(wanted.parts, known, wanted.visit_modality)]
 
 
 def _match(row: list[Any]) -> Match:
