@@ -13,7 +13,7 @@ from domain.search import FACET_VALUES_MAX, Candidate, FacetField, Found, Match,
 EARTH_KM: Final = 6371.0088
 POINTS_MAX: Final = 10_000
 NOWHERE: Final = 1e18  # A distance, and a start, of what has none: after all others.
-NEVER: Final = date(9999, 12, 31)
+NEVER: Final = date(9999, 1, 1)  # Not the last day there is: a driver takes that for infinity.
 
 # What hits are sorted by, ascending, and what a cursor holds: two numbers, a text, the folded name, keys of provider and clinic.
 Place = tuple[float, float, str, str, int, int]

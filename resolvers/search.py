@@ -52,6 +52,7 @@ async def search(
     found = await info.context.services.searching.search(asked, sort, cursors.bounded(first), start)
     info.context.loaders.provider.prime_many({hit.provider.key: hit.provider for hit in found.hits})
     info.context.loaders.clinic.prime_many({hit.clinic.key: hit.clinic for hit in found.hits})
+    info.context.loaders.visit_type.prime_many(found.visit_types)
     edges = [Edge((name, *hit.place), hit) for hit in found.hits]
     ends = (edges[0].cursor, edges[-1].cursor) if edges else (None, None)
     return Found(

@@ -18,6 +18,7 @@ from app.demo import fill
 from app.embedded import Addresses, servers
 from app.serving import running
 from app.settings import Settings
+from tests.elasticsearch import Elasticsearch, node
 from tests.kafka import Kafka, broker
 
 
@@ -81,6 +82,13 @@ def kafka() -> Iterator[Kafka]:
     """One broker for the run, started by the first test that asks. Who kills it starts it again."""
     with broker() as kafka:
         yield kafka
+
+
+@pytest.fixture(scope="session")
+def elasticsearch() -> Iterator[Elasticsearch]:
+    """One node for the run, started by the first test that asks. Who kills it starts it again; indices are each module's own."""
+    with node() as elasticsearch:
+        yield elasticsearch
 
 
 @pytest.fixture(scope="module")

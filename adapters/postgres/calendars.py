@@ -184,8 +184,8 @@ async def times(
         provider_key, clinic_key = row["provider_id"], row["clinic_id"]
         schedule = None
         if row["hours"] is not None:
-            schedule = _schedule(provider_key, clinic_key, row["schedule_version"], row["hours"], row["exceptions"])
-        taken = _taken(row) if row["calendar_read"] else None
+            schedule = schedule_of(provider_key, clinic_key, row["schedule_version"], row["hours"], row["exceptions"])
+        taken = taken_of(row) if row["calendar_read"] else None
         found[provider_key, clinic_key, row["id"]] = Times(_offering(row), row["now"], schedule, taken)
     return found
 
@@ -204,12 +204,12 @@ def _offering(row: Any) -> Offering:
     )
 
 
-def _taken(row: Any) -> Spans:
+def taken_of(row: Any) -> Spans:
     expiries = [0 if one is None else ceil(one.timestamp()) for one in row["expiries"] or ()]
     return row["starts"] or [], row["ends"] or [], expiries
 
 
-def _schedule(provider_key: int, clinic_key: int, version: int, hours: list[Any], exceptions: list[Any]) -> Schedule:
+def schedule_of(provider_key: int, clinic_key: int, version: int, hours: list[Any], exceptions: list[Any]) -> Schedule:
     return Schedule(
         provider_key,
         clinic_key,
@@ -232,7 +232,7 @@ async def schedules(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Schedule
     found = {}
     for row in await reader.fetch(SCHEDULES, *_columns(keys, 2)):
         pair = row["provider_id"], row["clinic_id"]
-        found[pair] = _schedule(*pair, row["version"], row["hours"], row["exceptions"])
+        found[pair] = schedule_of(*pair, row["version"], row["hours"], row["exceptions"])
     return found
 
 
@@ -302,7 +302,7 @@ async def busy(reader: Reader, keys: Sequence[Pair]) -> dict[Pair, Calendar]:
     found = {}
     rows = await reader.fetch(BUSY, *_columns(keys, 2), CHUNK_TICKS * TICK_SECONDS)
     for row in rows:
-        found[row["id"], row["number"]] = whole(row["version"], range(row["number"], row["number"] + 1), _taken(row))
+        found[row["id"], row["number"]] = whole(row["version"], range(row["number"], row["number"] + 1), taken_of(row))
     return found
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final, Protocol
 
-from adapters.postgres import calendars
+from adapters.postgres import calendars, soonest
 from adapters.postgres.calendars import KnownSchedules, Offering, Pair, Triple
 from adapters.postgres.database import Reader
 from domain import availability, slots, zones
@@ -194,13 +194,8 @@ class OpenTimes:
             epoch,
             exact=self._cache.exact,
         )
-        if read and (now := next(iter(read.values())).offering.epoch) != epoch:
-            # Another life of the database: what was known of the one before does not count, and versions begin anew.
-            if epoch:
-                self.known.forget()
-            self._epoch = now
-            if epoch:
-                return await self._read(reader, keys, numbers)
+        if read and self._has_changed(epoch, next(iter(read.values())).offering.epoch):
+            return await self._read(reader, keys, numbers)
         fresh: dict[int, Calendar] = {}
         looked = [await self._looked(reader, one, cached, numbers, fresh) for one in read.values()]
         if len(fresh) >= self._cache.worth_from:
@@ -229,16 +224,67 @@ class OpenTimes:
         fresh: dict[int, Calendar],
     ) -> Looked:
         one = times.offering
-        pair = (one.provider_key, one.clinic_key)
-        if times.schedule is not None:
-            self.known.learn(times.schedule)
-        schedule = times.schedule or self.known.version(pair, one.schedule_version)
-        if schedule is None:  # Somebody else's answer was newer, or it was pushed out meanwhile.
-            schedule = (await self.known.at(reader, {pair: one.schedule_version})).get(pair)
+        schedule = await self._schedule(
+            reader, (one.provider_key, one.clinic_key), one.schedule_version, times.schedule
+        )
         if times.taken is None:
             return Looked(one, schedule, cached[one.provider_key], times.now)
         fresh[one.provider_key] = calendar = whole(one.resource_version, numbers, times.taken)
         return Looked(one, schedule, calendar, times.now)
+
+    async def _schedule(self, reader: Reader, pair: Pair, version: int, read: Schedule | None) -> Schedule | None:
+        if read is not None:
+            self.known.learn(read)
+        schedule = read or self.known.version(pair, version)
+        if schedule is None:  # Somebody else's answer was newer, or it was pushed out meanwhile.
+            schedule = (await self.known.at(reader, {pair: version})).get(pair)
+        return schedule
+
+    async def look_widely(
+        self, reader: Reader, wanted: Mapping[Pair, Sequence[int]], first: date, last: date
+    ) -> list[Looked]:
+        """`look` over many kinds of visit of many providers: each provider's time is read once, past the caches of calendars.
+
+        What this process keeps learns from it.
+        """
+        own = self._own if self._own is not None and reader is self._own.primary else None
+        epoch = self._epoch
+        keys, numbers = [(*pair, kind) for pair, kinds in wanted.items() for kind in kinds], weeks(first, last)
+        ticket = own.ticket() if own else None
+        numbers = own.hull(keys, numbers) if own else numbers
+        kinds = await soonest.visit_types_now(reader, sorted({key[2] for key in keys}))
+        known = {pair: self.known.latest(pair) for pair in wanted}
+        read = await soonest.pair_times(
+            reader, list(wanted), known, (numbers.start * CHUNK_TICKS, numbers.stop * CHUNK_TICKS)
+        )
+        if read and self._has_changed(epoch, read[0].epoch):
+            return await self.look_widely(reader, wanted, first, last)
+        times = {one.pair[0]: whole(one.resource_version, numbers, one.taken) for one in read if one.taken is not None}
+        looked, untold = [], []
+        for one in read:
+            if one.pair[0] not in times:  # It was to be told with a pair of the provider's that is none any more.
+                untold.append(one.pair)
+                continue
+            schedule = await self._schedule(reader, one.pair, one.schedule_version, one.schedule)
+            offered = [kinds[key] for key in wanted[one.pair] if key in one.visit_type_keys and key in kinds]
+            looked += [Looked(one.offering(kind), schedule, times[one.pair[0]], one.now) for kind in offered]
+        if own:
+            own.learn(ticket, [key for key in keys if key[:2] not in untold], numbers, looked)
+        if untold:
+            looked += await self.look(reader, [key for key in keys if key[:2] in untold], first, last)
+        return looked
+
+    def _has_changed(self, before: str, epoch: str) -> bool:
+        """Whether the database lives another life than the one by whose versions was asked: then ask again.
+
+        What was known of the one before does not count, and versions begin anew.
+        """
+        if epoch == before:
+            return False
+        if before:
+            self.known.forget()
+        self._epoch = epoch
+        return bool(before)
 
     def _starts(self, one: Looked, first: date, last: date, binding: bool, most: int | None) -> list[int]:
         offering = one.offering

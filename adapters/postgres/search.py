@@ -34,77 +34,81 @@ WITH way AS MATERIALIZED (
         GROUP BY met.place, met.part
     ) AS best
     GROUP BY best.place HAVING count(*) = $2::integer
-    UNION ALL
-    SELECT d.ctid, 0 FROM search_documents AS d WHERE $2::integer = 0
-), fitting AS MATERIALIZED (
-    SELECT d.provider_id, d.clinic_id, scored.score, d.sort_name, d.specialties, d.languages, d.latitude, d.longitude,
-        d.visit_type_ids,
+), near AS MATERIALIZED (
+    SELECT d.provider_id, d.clinic_id, d.score, d.sort_name, d.specialties, d.languages, d.visit_type_ids, d.facets,
+        d.latitude, d.longitude,
         CASE WHEN $4::text IS NULL THEN d.modalities ELSE ARRAY[$4::text] END AS modalities,
         CASE WHEN $3::bigint IS NULL THEN d.next_day
             ELSE d.next_days[array_position(d.visit_type_ids, $3::bigint)] END AS next_day,
-        CASE WHEN $5::float8 IS NULL THEN NULL ELSE 12742.0176 * asin(least(1, sqrt(
-            sin(radians(d.latitude - $5::float8) / 2) ^ 2
-            + cos(radians($5::float8)) * cos(radians(d.latitude)) * sin(radians(d.longitude - $6::float8) / 2) ^ 2
-        ))) END AS km
-    FROM scored JOIN search_documents AS d ON d.ctid = scored.place
+        CASE WHEN $5::float8 IS NULL THEN NULL ELSE search_km(d.latitude, d.longitude, $5::float8, $6::float8) END AS km,
+        $9::text[] IS NULL OR d.specialties && $9::text[] AS by_specialty,
+        $10::text[] IS NULL OR d.languages && $10::text[] AS by_language,
+        $11::bigint[] IS NULL OR d.clinic_id = any($11::bigint[]) AS by_clinic,
+        CASE WHEN $12::text IS NULL THEN true WHEN $4::text IS NULL THEN $12::text = any(d.modalities)
+            ELSE $12::text = $4::text END AS by_modality
+    FROM (
+        SELECT d.*, scored.score FROM scored JOIN search_documents AS d ON d.ctid = scored.place
+        UNION ALL
+        SELECT d.*, 0 FROM search_documents AS d WHERE $2::integer = 0
+    ) AS d
     WHERE d.listed
         AND ($3::bigint IS NULL OR $3::bigint = any(d.visit_type_ids))
         AND ($8::boolean IS NULL OR d.accepting = $8::boolean)
-        AND ($7::float8 IS NULL OR abs(d.latitude - $5::float8) <= $7::float8 / 111)
-), near AS MATERIALIZED (
-    SELECT *, $9::text[] IS NULL OR specialties && $9::text[] AS by_specialty,
-        $10::text[] IS NULL OR languages && $10::text[] AS by_language,
-        $11::bigint[] IS NULL OR clinic_id = any($11::bigint[]) AS by_clinic,
-        $12::text IS NULL OR $12::text = any(modalities) AS by_modality
-    FROM fitting WHERE $7::float8 IS NULL OR km <= $7::float8
-), placed AS MATERIALIZED (
+        AND ($7::float8 IS NULL OR abs(d.latitude - $5::float8) <= $7::float8 / 111
+            AND search_km(d.latitude, d.longitude, $5::float8, $6::float8) <= $7::float8)
+), hit AS NOT MATERIALIZED (
     SELECT provider_id, clinic_id, score, sort_name,
         CASE $13::text WHEN 'name' THEN 0 WHEN 'distance' THEN coalesce(km, 1e18) ELSE 10000 - score END::float8 AS one,
         CASE $13::text WHEN 'name' THEN 0 WHEN 'distance' THEN 10000 - score ELSE coalesce(km, 1e18) END::float8 AS two,
-        CASE WHEN $13::text = 'name' OR next_day IS NULL THEN date '9999-12-31' ELSE next_day END AS three
+        CASE WHEN $13::text = 'name' OR next_day IS NULL THEN date '9999-01-01' ELSE next_day END AS three
     FROM near WHERE by_specialty AND by_language AND by_clinic AND by_modality
+), alike AS MATERIALIZED (
+    SELECT facets, by_clinic, any_value(by_specialty) AS by_specialty, any_value(by_language) AS by_language,
+        any_value(by_modality) AS by_modality, any_value(specialties) AS specialties, any_value(languages) AS languages,
+        any_value(modalities) AS modalities, count(*) AS hits
+    FROM near WHERE NOT $21::boolean GROUP BY facets, by_clinic
 )
-SELECT (SELECT count(*) FROM placed) AS total,
+SELECT (SELECT count(*) FROM hit) AS total,
     CASE WHEN NOT $21::boolean THEN (
         SELECT json_agg(json_build_array(one, two, three, sort_name, provider_id, clinic_id, score)) FROM (
-            SELECT * FROM placed
+            SELECT * FROM hit
             WHERE (one, two, three, sort_name, provider_id, clinic_id)
                 > ($15::float8, $16::float8, $17::date, $18::text, $19::bigint, $20::bigint)
             ORDER BY one, two, three, sort_name, provider_id, clinic_id LIMIT $14::integer
         ) AS page
     ) END::text AS page,
-    CASE WHEN NOT $21::boolean THEN (
+    (
         SELECT json_agg(json_build_array(value, hits)) FROM (
-            SELECT value, count(*) AS hits FROM near CROSS JOIN LATERAL unnest(specialties) AS value
+            SELECT value, sum(alike.hits) AS hits FROM alike CROSS JOIN LATERAL unnest(specialties) AS value
             WHERE by_language AND by_clinic AND by_modality GROUP BY value
-            ORDER BY hits DESC, value COLLATE "C" LIMIT 50
+            ORDER BY sum(alike.hits) DESC, value COLLATE "C" LIMIT 50
         ) AS facet
-    ) END::text AS specialty,
-    CASE WHEN NOT $21::boolean THEN (
+    )::text AS specialty,
+    (
         SELECT json_agg(json_build_array(value, hits)) FROM (
-            SELECT value, count(*) AS hits FROM near CROSS JOIN LATERAL unnest(languages) AS value
+            SELECT value, sum(alike.hits) AS hits FROM alike CROSS JOIN LATERAL unnest(languages) AS value
             WHERE by_specialty AND by_clinic AND by_modality GROUP BY value
-            ORDER BY hits DESC, value COLLATE "C" LIMIT 50
+            ORDER BY sum(alike.hits) DESC, value COLLATE "C" LIMIT 50
         ) AS facet
-    ) END::text AS language,
+    )::text AS language,
+    (
+        SELECT json_agg(json_build_array(value, hits)) FROM (
+            SELECT value, sum(alike.hits) AS hits FROM alike CROSS JOIN LATERAL unnest(modalities) AS value
+            WHERE by_specialty AND by_language AND by_clinic GROUP BY value
+            ORDER BY sum(alike.hits) DESC, value COLLATE "C" LIMIT 50
+        ) AS facet
+    )::text AS modality,
     CASE WHEN NOT $21::boolean THEN (
         SELECT json_agg(json_build_array(clinic_id::text, hits)) FROM (
             SELECT clinic_id, count(*) AS hits FROM near
             WHERE by_specialty AND by_language AND by_modality GROUP BY clinic_id ORDER BY hits DESC, clinic_id LIMIT 50
         ) AS facet
     ) END::text AS clinic,
-    CASE WHEN NOT $21::boolean THEN (
-        SELECT json_agg(json_build_array(value, hits)) FROM (
-            SELECT value, count(*) AS hits FROM near CROSS JOIN LATERAL unnest(modalities) AS value
-            WHERE by_specialty AND by_language AND by_clinic GROUP BY value
-            ORDER BY hits DESC, value COLLATE "C" LIMIT 50
-        ) AS facet
-    ) END::text AS modality,
     CASE WHEN $21::boolean THEN (
         SELECT json_agg(json_build_array(provider_id, clinic_id, score, sort_name, specialties, languages,
             visit_type_ids, modalities, latitude, longitude, next_day))
         FROM (
-            SELECT * FROM near ORDER BY score DESC, coalesce(km, 1e18), coalesce(next_day, '9999-12-31'), sort_name,
+            SELECT * FROM near ORDER BY score DESC, coalesce(km, 1e18), coalesce(next_day, '9999-01-01'), sort_name,
                 provider_id, clinic_id LIMIT $14::integer
         ) AS best
     ) END::text AS candidates
@@ -122,7 +126,7 @@ class PostgresEngine:
     async def page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> Found:
         row = await self._run(wanted, sort, first, after or FIRST, candidates=False)
         page = orjson.loads(row["page"] or "[]")
-        matches = [Match((one[4], one[5]), one[6], (*one[:4], one[4], one[5])) for one in page]
+        matches = [_match(one) for one in page]
         facets = {
             field: [(value, count) for value, count in orjson.loads(row[field.value] or "[]")] for field in FacetField
         }
@@ -166,7 +170,12 @@ async def _ways(reader: Reader, wanted: Wanted) -> list[dict[str, Any]]:
     if not wanted.parts:
         return []
     known = await search_words.like(reader, search_terms.beginnings(wanted.parts), search_terms.spellings(wanted.parts))
-    return [asdict(way) for way in search_terms.ways(wanted.parts, known)]
+    return [asdict(way) for way in search_terms.ways(wanted.parts, known, wanted.visit_modality)]
+
+
+def _match(row: list[Any]) -> Match:
+    one, two, day, name, provider, clinic, score = row
+    return Match((provider, clinic), score, (float(one), float(two), day, name, provider, clinic))
 
 
 def _candidate(row: list[Any]) -> Candidate:

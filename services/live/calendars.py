@@ -21,7 +21,7 @@ from services.live.catalog import ProcessCatalog
 from services.live.trust import Trust
 
 ENTRIES_MAX: Final = 30_000
-WEEKS_MAX: Final = 60_000  # In all calendars together: 15 MB of bits.
+WEEKS_MAX: Final = 200_000  # In all calendars together: at most 50 MB of bits, half of it read ahead.
 WIDEST_WEEKS: Final = 27
 HEARD_MAX: Final = 50_000
 KINDS_MAX: Final = 1_000

@@ -111,6 +111,8 @@ class Indexer:
                 return
             except (Unavailable, RequestInProgress) as fault:
                 log.warning("an index waits", index=self.name, reason=str(fault))
+            if self.figures.behind_since is None:
+                self.figures.behind_since = monotonic()
             await asyncio.sleep(pause)
             pause = min(pause * 2, BACK_OFF_SECONDS_MAX)
 

@@ -100,20 +100,16 @@ class Remembered:
             return Answer(_NOTHING, answer.pools)
         return answer if start.at >= zones.instant(start.zone, first, 0) else None
 
-    def capture(self, pair: Pair) -> Entry | None:
-        """The entry, to be given to `learn` after a read that begins now."""
-        entry = self._process.kept(pair)
-        return None if entry is None else replace(entry)
+    def learn(self, pair: Pair, kinds: Kinds, question: Question, looked: Sequence[Looked], answer: Answer) -> None:
+        """What was worked out of a read, of what is kept or further ahead: it counts if the entry is of the very same facts.
 
-    def learn(
-        self, pair: Pair, kinds: Kinds, question: Question, before: Entry, looked: Sequence[Looked], answer: Answer
-    ) -> None:
-        """What was read further ahead than calendars are kept: the version counts for all time, so it tells when that changes."""
+        A version of a calendar stands for all time, so it changes with it however far ahead a change is.
+        """
         entry = self._process.kept(pair)
-        offerings = _offerings(before, kinds)
-        if entry is None or entry.derived is not before.derived or offerings is None:
+        offerings = None if entry is None else _offerings(entry, kinds)
+        if entry is None or offerings is None or len(offerings) != len(looked):
             return
-        if len(offerings) == len(looked) and all(_is_same(one, entry) for one in looked):
+        if all(_is_same(one, entry) for one in looked):
             _remember(entry, kinds, question, answer)
 
 

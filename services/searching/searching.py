@@ -32,9 +32,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """`more`: there are hits after these. Facets' values are what the filters take."""
+    """`more`: there are hits after these. `visit_types`: those that the hits offer. Facets' values are what the filters take."""
 
     hits: list[Hit]
+    visit_types: Mapping[int, VisitType]
     more: bool
     total: int
     facets: Mapping[FacetField, Sequence[tuple[str, int]]]
@@ -59,8 +60,8 @@ class Searching:
         else:
             found, degraded = await self._page(wanted, sort, first + 1, after)
             starts = None
-        hits = await self._hits(wanted, found.matches[:first], starts)
-        return Results(hits, len(found.matches) > first, found.total, _shown(found), degraded)
+        hits, kinds = await self._hits(wanted, found.matches[:first], starts)
+        return Results(hits, kinds, len(found.matches) > first, found.total, _shown(found), degraded)
 
     async def _wanted(self, asked: Filter) -> Wanted:
         kind = None
@@ -113,7 +114,9 @@ class Searching:
         times = {pair: start.at for pair, start in (starts or {}).items()}
         return search_order.decided(candidates, times, wanted, sort, first + 1, after), degraded, starts
 
-    async def _hits(self, wanted: Wanted, matches: Sequence[Match], starts: Mapping[Pair, Start] | None) -> list[Hit]:
+    async def _hits(
+        self, wanted: Wanted, matches: Sequence[Match], starts: Mapping[Pair, Start] | None
+    ) -> tuple[list[Hit], Mapping[int, VisitType]]:
         """What stands there now, whatever an index says; what does not stand there at all falls away."""
         async with answering():
             reader = self._database.primary
@@ -127,7 +130,8 @@ class Searching:
             starts = await self._calendar.earliest(
                 (one.pair, providers[one.pair[0]].visit_type_keys if own is None else own) for one in known
             )
-        return [_hit(wanted, one, providers[one.pair[0]], clinics[one.pair[1]], kinds, starts) for one in known]
+        hits = [_hit(wanted, one, providers[one.pair[0]], clinics[one.pair[1]], kinds, starts) for one in known]
+        return hits, kinds
 
 
 def _questions(candidates: Sequence[Candidate], wanted: Wanted) -> list[tuple[Pair, Sequence[int]]]:

@@ -16,12 +16,12 @@ from domain import availability, soonest, zones
 from domain.appointments import Slot
 from domain.clinics import Modality
 from domain.soonest import Asked, Opens, Start
-from services.live.calendars import Entry, ProcessCalendars
+from services.live.calendars import ProcessCalendars
 from services.searching.remembered import Answer, Kinds, Question, Remembered, Unanswered, work_out
 
 PORTION_SECONDS: Final = 0.004  # Then others on the event loop have their turn.
 CLOCK_EVERY: Final = 16
-BATCH: Final = 200
+BATCH: Final = 64  # What is decoded at once holds others up.
 # Days ahead: one look after the other, further for those without a time. The first that this process keeps is what it reads ahead.
 KEPT_STEPS: Final = (35, 62, 400, availability.DAYS_AHEAD_MAX + 2)
 STEPS: Final = (14, *KEPT_STEPS[1:])
@@ -112,7 +112,6 @@ class _Search:
         self._portions = _Portions()
         self._found: dict[Pair, Start] = {}
         self._pools: dict[Triple, Offering] = {}
-        self._captured: dict[Pair, Entry] = {}
 
     async def run(self) -> dict[Pair, Start]:
         unknown, later = await self._kept()
@@ -131,16 +130,16 @@ class _Search:
         now = self._now()
         if self._process is None or now is None:
             return list(self._wanted), []
-        remembered, question, seconds = Remembered(self._process), self._question, now.timestamp()
-        unknown, later = [], []
+        process, found, name, seconds = self._process, self._found, self._question.name, now.timestamp()
+        unknown: list[Pair] = []
+        later: list[Pair] = []
         for count, (pair, kinds) in enumerate(self._wanted.items(), 1):
-            answer = remembered.answer(pair, kinds, question, now, seconds)
-            if isinstance(answer, Answer):
-                self._take(pair, answer, seconds)
-            elif answer is Unanswered.UNKNOWN:
-                unknown.append(pair)
+            entry = process.kept(pair)
+            answer: Answer | None = None if entry is None else entry.derived.get((kinds, name))
+            if answer is not None and not answer.pools and (start := answer.earliest.now(seconds)) is not None:
+                found[pair] = start  # Thousands come this way.
             else:
-                later.append(pair)
+                self._ask(pair, kinds, now, seconds, unknown, later)
             if not count % CLOCK_EVERY and await self._portions.breathe():
                 now = self._now()
                 if now is None:
@@ -148,6 +147,18 @@ class _Search:
                     break
                 seconds = now.timestamp()
         return unknown, later
+
+    def _ask(
+        self, pair: Pair, kinds: Kinds, now: datetime, seconds: float, unknown: list[Pair], later: list[Pair]
+    ) -> None:
+        assert self._process is not None
+        answer = Remembered(self._process).answer(pair, kinds, self._question, now, seconds)
+        if isinstance(answer, Answer):
+            self._take(pair, answer, seconds)
+        elif answer is Unanswered.UNKNOWN:
+            unknown.append(pair)
+        else:
+            later.append(pair)
 
     def _take(self, pair: Pair, answer: Answer, seconds: float) -> None:
         start = answer.earliest.first(seconds)
@@ -173,12 +184,12 @@ class _Search:
 
     async def _look(self, reader: Reader, pairs: list[Pair], first: date, last: date) -> AsyncIterator[Pair]:
         """Yields those whose times, if any, come later."""
+        pairs = sorted(pairs)  # A provider's together: their time is read once.
         for begin in range(0, len(pairs), BATCH):
             batch = pairs[begin : begin + BATCH]
-            self._capture(batch)
-            keys = [(*pair, kind) for pair in batch for kind in self._wanted[pair]]
+            wanted = {pair: self._wanted[pair] for pair in batch}
             looked: dict[Pair, list[Looked]] = {pair: [] for pair in batch}
-            for one in await self._sources.open_times.look(reader, keys, first, last):
+            for one in await self._sources.open_times.look_widely(reader, wanted, first, last):
                 looked[one.triple[:2]].append(one)
             for pair, some in looked.items():
                 if some and not self._answered(pair, some, (first, last)):
@@ -192,15 +203,9 @@ class _Search:
         if answer is None:
             return False
         self._take(pair, answer, newest.now.timestamp())
-        if self._process is not None and (before := self._captured.get(pair)) is not None:
-            Remembered(self._process).learn(pair, self._wanted[pair], self._question, before, looked, answer)
+        if self._now() is not None and self._process is not None:
+            Remembered(self._process).learn(pair, self._wanted[pair], self._question, looked, answer)
         return True
-
-    def _capture(self, pairs: list[Pair]) -> None:
-        self._captured.clear()
-        if self._process is not None and self._process.now() is not None:
-            remembered = Remembered(self._process)
-            self._captured = {pair: entry for pair in pairs if (entry := remembered.capture(pair)) is not None}
 
     async def _openings(self) -> None:
         reader = self._sources.database.primary

@@ -101,7 +101,9 @@ def test_while_it_holds_it_says_what_a_plain_look_says(seed: int) -> None:
         if found is None:
             assert whole is None or zones.at(whole[0], zone).date() > known[1]
             continue
-        moments = {now} | {now + timedelta(seconds=chance.expovariate(1 / 40_000)) for _ in range(30)}
+        moments = {now} | {
+            now + timedelta(seconds=chance.expovariate(1 / chance.choice([40_000, 400_000]))) for _ in range(30)
+        }
         moments |= {datetime.fromtimestamp(one.until, UTC) for one in found.starts if one.until > now.timestamp()}
         moments |= {datetime.fromtimestamp(found.until, UTC)} if found.until < 1e10 else set()
         moments |= {one + timedelta(microseconds=shift) for one in list(moments) for shift in (-1, 1) if one > now}
@@ -131,3 +133,22 @@ def test_a_clock_that_was_set_back_is_not_told_what_has_been_left_out() -> None:
     assert zones.at(first.at, first.zone) == datetime(2027, 3, 1, 9, tzinfo=UTC)
     assert not found.holds(now.timestamp())
     assert found.holds(later.timestamp())
+
+
+def test_the_next_time_of_one_kind_of_visit_is_not_missed_for_the_later_ones_of_another() -> None:
+    """One has a time a week; the other begins on the tenth day: when the first has passed, the second week's comes first."""
+    weekly = VisitType(1, 1, True, "Weekly", 30, 0, 0, None, 0, 90, 0, Modality.IN_PERSON)
+    daily = VisitType(2, 1, True, "Daily", 30, 0, 0, None, 0, 90, 0, Modality.IN_PERSON)
+    monday = date(2027, 3, 1)
+    rows = [WeeklyHours(0, 480, 510, visit_type_keys=(1,))]
+    rows += [WeeklyHours(day, 480, 1000, monday + timedelta(days=10), None, (2,)) for day in range(7)]
+    schedule, zone, calendar = Schedule(1, 1, 1, tuple(rows)), zones.named("UTC"), Calendar(1, 0, 0)
+    known = monday, monday + timedelta(days=40)
+    found = soonest.earliest(
+        [weekly, daily], zone, schedule, calendar, known, Asked(), datetime(2027, 3, 1, tzinfo=UTC)
+    )
+    assert found is not None
+    for now in (datetime(2027, 3, 1, 7, tzinfo=UTC), datetime(2027, 3, 1, 9, tzinfo=UTC)):
+        first = found.first(now.timestamp())
+        said = None if first is None else (first.at, first.visit_type_key)
+        assert said in (None, plain([weekly, daily], zone, schedule, calendar, None, now))

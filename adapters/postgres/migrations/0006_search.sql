@@ -3,7 +3,7 @@
 
 -- `terms` are what a text may match, folded, each with the mark of its field (domain/search_documents.py). `next_days` has a place for
 -- each of `visit_type_ids`: the first clinic date with an open time, a hint by which hits are sorted; `next_day` is the earliest of
--- them. A pair that ends stays, not listed, so that no late writer brings it back. Hints and `seq` change most and stand in no index.
+-- them. Documents with equal `facets` count alike in all facets but that of clinics. A pair that ends stays, not listed, so that no late writer brings it back. Hints and `seq` change most and stand in no index.
 CREATE TABLE search_documents (
     provider_id bigint NOT NULL,
     clinic_id bigint NOT NULL,
@@ -23,12 +23,21 @@ CREATE TABLE search_documents (
     visit_type_ids bigint[] NOT NULL,
     next_days date[] NOT NULL,
     terms text[] NOT NULL,
+    facets bigint NOT NULL GENERATED ALWAYS AS (hash_array_extended(array_cat(
+        array_append(array_cat(array_append(specialties, ''), languages), ''), modalities), 0)) STORED,
     PRIMARY KEY (provider_id, clinic_id),
     CHECK ((latitude IS NULL) = (longitude IS NULL)),
     CHECK (cardinality(visit_type_ids) = cardinality(next_days))
 ) WITH (fillfactor = 80, toast_tuple_target = 512);
 CREATE INDEX search_documents_by_term ON search_documents USING gin (terms);
 CREATE INDEX search_documents_by_clinic ON search_documents (clinic_id);
+
+-- Kilometres of the great circle between two places (latitude, longitude; latitude, longitude). Null for a first that is none:
+-- least() would take no distance for the longest.
+CREATE FUNCTION search_km(double precision, double precision, double precision, double precision)
+RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN $1 IS NOT NULL THEN 12742.0176 * asin(least(1, sqrt(
+    sin(radians($1 - $3) / 2) ^ 2 + cos(radians($3)) * cos(radians($1)) * sin(radians($2 - $4) / 2) ^ 2))) END;
 
 -- Every term that a document has or had which is a word or a specialty. A word that is typed becomes the terms that begin with it or
 -- are spelled like it: two words at most two mistakes apart share one of their `deletions`, the word without one of its letters.

@@ -1,0 +1,150 @@
+"""What is asked of Elasticsearch: points in whole tiers without any statistics, so that every engine gives the same order."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from domain import search, search_terms
+from domain.clinics import Modality
+from domain.search import FacetField, Part, Sort, Wanted
+
+Json = dict[str, Any]
+
+WORD_FIELDS: Final = ("name_words", "specialty_words", "place_words", "visit_words")
+EXACT: Final = {
+    "name_words": search.NAME_WORD,
+    "specialty_words": search.SPECIALTY_WORD,
+    "place_words": search.PLACE_WORD,
+    "visit_words": search.VISIT_WORD,
+}
+FACETS: Final = {
+    FacetField.SPECIALTY: "specialties",
+    FacetField.LANGUAGE: "languages",
+    FacetField.CLINIC: "clinic",
+    FacetField.MODALITY: "modalities",
+}
+SPELLINGS_MAX: Final = 200  # Words of the index that a misspelled one may stand for, the nearest first.
+NEAREST_METRES: Final = 0.02  # Places are kept to a centimetre or so; a distance of nothing is refused.
+EVERYTHING: Final[Json] = {"match_all": {}}
+NOTHING: Final[Json] = {"match_none": {}}
+
+
+def matching(wanted: Wanted) -> Json:
+    """Everything but the facets' filters."""
+    filters: list[Json] = [{"term": {"listed": True}}]
+    if wanted.visit_type is not None:
+        filters.append({"term": {"visit_types": wanted.visit_type}})
+    if wanted.accepting:
+        filters.append({"term": {"accepting": True}})
+    if wanted.near is not None and wanted.within_km is not None:
+        metres = max(wanted.within_km * 1000, NEAREST_METRES)
+        filters.append({"geo_distance": {"distance": f"{metres!r}m", "location": _point(wanted)}})
+    must = [_part(part, wanted.visit_modality) for part in wanted.parts]
+    return {"bool": {"must": must, "filter": filters} if must else {"filter": filters}}
+
+
+def facet_filters(wanted: Wanted) -> dict[FacetField, Json]:
+    found: dict[FacetField, Json] = {}
+    if wanted.specialties:
+        found[FacetField.SPECIALTY] = {"terms": {"specialties": wanted.specialties}}
+    if wanted.languages:
+        found[FacetField.LANGUAGE] = {"terms": {"languages": wanted.languages}}
+    if wanted.clinics:
+        found[FacetField.CLINIC] = {"terms": {"clinic": wanted.clinics}}
+    if wanted.modality is not None:
+        found[FacetField.MODALITY] = _modality(wanted.modality, wanted.visit_modality)
+    return found
+
+
+def every(filters: Iterable[Json]) -> Json:
+    kept = list(filters)
+    return {"bool": {"filter": kept}} if kept else EVERYTHING
+
+
+def counts(filters: Mapping[FacetField, Json]) -> Json:
+    """Each facet under all filters but its own."""
+    return {
+        facet.value: {
+            "filter": every(one for other, one in filters.items() if other is not facet),
+            "aggs": {"values": {"terms": {"field": field, "size": search.FACET_VALUES_MAX}}},
+        }
+        for facet, field in FACETS.items()
+    }
+
+
+def order(wanted: Wanted, sort: Sort) -> list[tuple[str, Json]]:
+    """What hits are sorted by, each with its name; what is the same for all is left out. `candidate` decides nothing: it is
+    there to be told, as is the score of what is sorted by name."""
+    score: list[tuple[str, Json]] = [("score", {"_score": "desc"})] if wanted.parts else []
+    last = [("sort_name", {"sort_name": "asc"}), ("provider", {"provider": "asc"}), ("clinic", {"clinic": "asc"})]
+    if sort is Sort.NAME:
+        return [*last, *score]
+    distance = [("distance", {"_geo_distance": {"location": _point(wanted), "unit": "m"}})] if wanted.near else []
+    first = [*distance, *score] if sort is Sort.DISTANCE else [*score, *distance]
+    place = [("candidate", {"candidate": "asc"})] if wanted.near else []
+    return [*first, ("day", _day(wanted.visit_type)), *last, *place]
+
+
+def _day(visit_type: int | None) -> Json:
+    if visit_type is None:
+        return {"next_day": "asc"}
+    only = {"path": "next_days", "filter": {"term": {"next_days.visit_type": visit_type}}}
+    return {"next_days.day": {"order": "asc", "nested": only}}
+
+
+def _point(wanted: Wanted) -> list[float]:
+    assert wanted.near is not None
+    return [wanted.near.longitude, wanted.near.latitude]
+
+
+def _part(part: Part, visit_modality: Modality | None) -> Json:
+    """The best of its ways to match."""
+    ways = list(_listed(part, visit_modality))
+    if len(part.words) == 1:
+        ways += _word(part.words[0])
+    elif part.words:
+        ways += [_phrase(field, part.words) for field in WORD_FIELDS]
+    return {"dis_max": {"queries": ways}} if ways else NOTHING
+
+
+def _listed(part: Part, visit_modality: Modality | None) -> Iterable[Json]:
+    if part.specialties:
+        yield _worth(search.SPECIALTY, {"terms": {"specialties": sorted(part.specialties)}})
+    if part.languages:
+        yield _worth(search.LANGUAGE, {"terms": {"spoken": sorted(part.languages)}})
+    if part.modalities:
+        either = [_modality(one, visit_modality) for one in Modality if one in part.modalities]
+        yield _worth(search.MODALITY, either[0] if len(either) == 1 else {"bool": {"should": either}})
+
+
+def _phrase(field: str, words: Sequence[str]) -> Json:
+    return _worth(EXACT[field], every({"term": {field: word}} for word in words))
+
+
+def _word(word: str) -> list[Json]:
+    ways = [_worth(points, {"term": {field: word}}) for field, points in EXACT.items()]
+    wrong = search_terms.mistakes(word)
+    for field in WORD_FIELDS:
+        named = field == "name_words"
+        if len(word) >= search.BEGINNING_MIN:
+            points = search.NAME_BEGINNING if named else search.OTHER_BEGINNING
+            ways.append(_worth(points, {"prefix": {field: word}}))
+        if wrong >= 1:
+            ways.append(_worth(search.NAME_NEAR if named else search.OTHER_NEAR, _spelled(field, word, 1)))
+        if wrong >= 2:
+            ways.append(_worth(search.FAR, _spelled(field, word, 2)))
+    return ways
+
+
+def _spelled(field: str, word: str, mistakes: int) -> Json:
+    wrong = {"value": word, "fuzziness": mistakes, "transpositions": True, "max_expansions": SPELLINGS_MAX}
+    return {"fuzzy": {field: wrong}}
+
+
+def _modality(modality: Modality, visit_modality: Modality | None) -> Json:
+    if visit_modality is None:
+        return {"term": {"modalities": modality.value}}
+    return EVERYTHING if modality is visit_modality else NOTHING
+
+
+def _worth(points: int, query: Json) -> Json:
+    return {"constant_score": {"filter": query, "boost": points}}
