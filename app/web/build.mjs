@@ -32,6 +32,7 @@ const OPTIONS = {
     { in: "src/home/main.js", out: "home" },
     { in: "src/calendar/main.ts", out: "calendar" },
     { in: "src/book/main.tsx", out: "book" },
+    { in: "src/find/main.tsx", out: "find" },
     { in: "src/offer/main.tsx", out: "offer" },
     { in: "src/wait/main.tsx", out: "wait" },
     { in: "src/icon.svg", out: "icon" },
@@ -127,7 +128,7 @@ async function everyFile() {
     if (stem !== "chunk") entries[`${stem}.${extension}`] = name;
   }
   const hashed = [...built.keys()].sort();
-  for (const page of ["home", "explorer", "calendar", "book", "offer", "wait"]) {
+  for (const page of ["home", "explorer", "calendar", "book", "find", "offer", "wait"]) {
     const template = await readFile(join(HERE, "src", page, "index.html"), "utf8");
     const html = template.replaceAll(/\{\{([\w.]+\.\w+)\}\}/g, (_all, name) => entries[name]);
     built.set(`${page}.html`, Buffer.from(html));

@@ -28,7 +28,7 @@ from tests.app.browsing import Watched
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "app" / "web" / "src"
 EXAMPLES = sorted((SOURCES / "explorer" / "examples").glob("*.graphql"))
-TABS = ["FindClinics", "OpenTimes", "ClinicWeek", "HoldAndBook", "MoveAndCancel", "DaySheet", "WatchTimes"]
+TABS = ["FindClinics", "OpenTimes", "ClinicWeek", "HoldAndBook", "MoveAndCancel", "DaySheet", "WatchTimes", "Search"]
 # ---------------------------------------------------------------- without a browser
 
 
@@ -180,7 +180,7 @@ async def explorer(watched: Watched) -> Page:
 
 async def tab(page: Page, name: str) -> None:
     await page.locator("button.graphiql-tab-button", has_text=name).click()
-    await expect(page.locator(".graphiql-query-editor")).to_contain_text("of 7.")
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("of 8.")
 
 
 async def expect_shown(page: Page, editor: str, text: str) -> None:
@@ -198,7 +198,7 @@ async def run(page: Page) -> Any:
     return answer
 
 
-async def test_explorer_has_seven_examples_and_runs_the_first(watched: Watched) -> None:
+async def test_explorer_has_eight_examples_and_runs_the_first(watched: Watched) -> None:
     page = await explorer(watched)
     assert await page.locator("button.graphiql-tab-button").all_text_contents() == TABS
     answer = await run(page)
