@@ -36,8 +36,8 @@ export const NOTHING: Question = {
   sort: "BEST",
 };
 export const SORTS: readonly [Sort, string][] = [
-  ["BEST", "Best match"],
-  ["SOONEST", "Soonest time"],
+  ["BEST", "Best"],
+  ["SOONEST", "Soonest"],
   ["NAME", "Name"],
   // Last: who goes through these by arrow keys is asked where they are at the end only.
   ["DISTANCE", "Nearest"],
