@@ -21,6 +21,7 @@ from adapters.redis.calendars import CalendarCache
 from adapters.redis.locks import SlotLocks
 from adapters.redis.rates import SharedRates
 from app.auth import Tokens
+from app.elasticsearch import Elasticsearch, elasticsearch
 from app.embedded import Addresses
 from app.limits import AddressLimits, Rates
 from app.notifying import Post, own_address, post
@@ -53,6 +54,7 @@ from services.origins import Origins
 from services.patients import Patients
 from services.preferences import Preferences
 from services.schedules import Schedules
+from services.searching.engines import Engine
 from services.searching.indexing import Indexer
 from services.searching.searching import Searching
 from services.searching.soonest import Soonest
@@ -85,6 +87,7 @@ class Product:
     trust: Trust
     hub: Hub
     limits: AddressLimits | None
+    search: Elasticsearch | None
 
     def context(self, viewer: Viewer) -> Context:
         """For one operation: nothing in it outlives or is shared with another."""
@@ -101,6 +104,7 @@ class Product:
             self.streaming.relaying(),
             self.streaming.followed(self.hub, self.trust, self.services.origins.heard),
             beside(self.warming.run()) if self.settings.process_calendars else nullcontext(),
+            self.search.engine.watching() if self.search else nullcontext(),
         ):
             yield
 
@@ -127,6 +131,8 @@ async def product(settings: Settings, addresses: Addresses, url: str | None = No
         for calendars in built.calendars:
             await calendars.settled()
         await built.messaging.close()
+        if built.search is not None:
+            await built.search.connection.close()
         await database.close()
         if redis is not None:
             with suppress(RedisError, OSError, asyncio.TimeoutError):
@@ -168,9 +174,11 @@ def _built(
     hub = Hub(Reading(database, open_times, standing=standing), snapshots, process)
     stopping = Stopping(database)
     soonest = Soonest(database, open_times, process if kept else None, recent.include)
+    search = elasticsearch(settings, addresses, database)
+    engines: list[Engine] = [*([search.engine] if search else []), PostgresEngine(database)]
     longest = timedelta(seconds=settings.offer_seconds_max)
     desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest)
-    searching = Searching(database, standing, soonest, [PostgresEngine(database)])
+    searching = Searching(database, standing, soonest, engines)
     return Product(
         settings=settings,
         database=database,
@@ -184,13 +192,14 @@ def _built(
         services=_services(desk, Live(hub, snapshots), searching, Suggesting(database, standing)),
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
-        indexers=indexers(settings, addresses, database, known),
+        indexers=indexers(settings, addresses, database, known, [search.target] if search else []),
         stopping=stopping,
         post=mail,
         streaming=streaming,
         trust=trust,
         hub=hub,
         limits=limits,
+        search=search,
     )
 
 

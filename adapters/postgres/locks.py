@@ -20,6 +20,7 @@ class LockClass(IntEnum):
     MIGRATION = 11
     SWEEPER = 12
     GROUP = 13
+    BUILDING = 14
 
 
 def caller(subject: str) -> Key:
@@ -46,6 +47,11 @@ def record(kind: str, key: int) -> Key:
 def group(name: str) -> Key:
     """For the member that reads the log for its group."""
     return LockClass.GROUP, _hashed(name)
+
+
+def building(name: str) -> Key:
+    """For who makes that index of search anew."""
+    return LockClass.BUILDING, _hashed(name)
 
 
 def opening(caller_and_key: tuple[str, str] | None, keys: Iterable[Key]) -> str:

@@ -22,6 +22,10 @@ PAIRS_OF_CLINICS = """
 SELECT provider_id, clinic_id FROM provider_clinics WHERE clinic_id = any($1::bigint[]) ORDER BY provider_id, clinic_id
 """
 
+COUNT = """
+SELECT count(*) FROM provider_clinics
+"""
+
 PAIRS_AFTER = """
 SELECT provider_id, clinic_id FROM provider_clinics WHERE (provider_id, clinic_id) > ($1::bigint, $2::bigint)
 ORDER BY provider_id, clinic_id LIMIT $3
@@ -79,6 +83,12 @@ class Sources:
         """All who work at these clinics."""
         async with answering():
             return [tuple(row) for row in await self._database.primary.fetch(PAIRS_OF_CLINICS, clinic_keys)]
+
+    async def count(self) -> int:
+        """How many pairs `everything` will give, about."""
+        async with answering():
+            found: int = await self._database.primary.fetchval(COUNT)
+        return found
 
     async def everything(self) -> AsyncGenerator[Read, None]:
         """All pairs, in their order, a batch at a time."""
