@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from app.commands import database, demo, hammer, imports, serve, settings, verify
+from app.commands import database, demo, hammer, imports, reindex, serve, settings, verify
 from app.refusal import Refused
 
 cli = typer.Typer(
@@ -14,7 +14,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (serve, database, demo, imports, verify, hammer, settings):
+for part in (serve, database, demo, imports, reindex, verify, hammer, settings):
     cli.add_typer(part.commands)  # without a name: its commands stand beside the others
 
 

@@ -42,11 +42,27 @@ def _sender(text: str) -> str:
     return text
 
 
+def _urls(text: str) -> str:
+    for url in text.split(","):
+        parts = urlsplit(url.strip())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must start with http:// or https://; several have commas between them")
+    return text
+
+
+def _index(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", text):
+        raise ValueError("must be lower-case letters, digits, dots, dashes and underscores, a letter or digit first")
+    return text
+
+
 PostgresUrl = Annotated[str, _url_of("postgresql", "postgres")]
 RedisUrl = Annotated[str, _url_of("redis", "rediss", "unix")]
 WebUrl = Annotated[str, _url_of("http", "https")]
 Sender = Annotated[str, AfterValidator(_sender)]
 SmtpUrl = Annotated[str, _url_of("smtp", "smtps")]
+WebUrls = Annotated[str, AfterValidator(_urls)]
+IndexPrefix = Annotated[str, AfterValidator(_index)]
 KafkaServers = Annotated[str, AfterValidator(_servers)]
 
 
@@ -90,6 +106,22 @@ class Settings(BaseSettings):
         default=8, ge=1, le=1000, description="partitions of a topic that `appointments migrate` makes"
     )
     kafka_replication: int = Field(default=1, ge=1, le=15, description="copies of such a topic; 3 in production")
+
+    elasticsearch_url: WebUrls | None = Field(
+        default=None,
+        description="Elasticsearch 9, as http://HOST:9200, several by commas; unset: PostgreSQL answers searches",
+    )
+    elasticsearch_user: str | None = Field(default=None, description="name at Elasticsearch")
+    elasticsearch_password: SecretStr | None = Field(default=None, description="its password")
+    elasticsearch_api_key: SecretStr | None = Field(
+        default=None, description="an API key of Elasticsearch, instead of name and password"
+    )
+    elasticsearch_ca: Path | None = Field(
+        default=None, description="a file of certificates to trust at Elasticsearch, beside the system's"
+    )
+    elasticsearch_index: IndexPrefix = Field(
+        default="appointments", description="what names there begin with: appointments-providers is what is searched"
+    )
 
     demo_clinics: int = Field(default=210, ge=0, le=100_000, description="clinics of the demo data; 0: none")
     auth_jwks: str | None = Field(default=None, description="file or URL of the JWK set whose tokens count")
@@ -185,6 +217,9 @@ def _without_secret(value: object) -> str:
         return "***"
     if not isinstance(value, str) or "://" not in value:
         return str(value)
+    several = value.split(",")
+    if len(several) > 1 and all("://" in one for one in several):
+        return ",".join(map(_without_secret, several))
     parts = urlsplit(value)
     address = parts.netloc
     if parts.password:

@@ -72,6 +72,10 @@ class Index:
         kept = await bulk.write(self.connection, (self.next,), some)
         return kept[self.next]
 
+    async def write_next(self, some: Sequence[Document]) -> None:
+        """Writes to the one that is being built, if there is one."""
+        await bulk.write(self.connection, (self.next,), some, may_lack=self.next)
+
     async def begin(self, epoch: str) -> str:
         """An empty one beside that which is searched; returns its name. Half-built ones of before go."""
         await self.remove_others()

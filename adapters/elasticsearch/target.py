@@ -54,10 +54,11 @@ class SearchIndex:
         return meta
 
     async def write(self, epoch: str, documents: Sequence[Document]) -> int:
-        """None of another epoch than the index is of: it will be made anew, and then has them."""
-        if epoch != self._epoch and epoch != await self.epoch():
-            return 0
-        return await self._index.write(documents)
+        """None of another epoch than the index is of: that which is being built instead gets them, and counts them itself."""
+        if epoch == self._epoch or epoch == await self.epoch():
+            return await self._index.write(documents)
+        await self._index.write_next(documents)
+        return 0
 
     async def kept(self, epoch: str, pairs: Collection[Pair]) -> Mapping[Pair, Kept]:
         if not pairs or epoch != await self.epoch():

@@ -16,10 +16,12 @@ class LockClass(IntEnum):
     WAITLIST = 4
     RESOURCE = 5
     RECORD = 6  # clinics and visit types, which are no resources
+    DELIVERY = 7
     RELAY = 10
     MIGRATION = 11
     SWEEPER = 12
     GROUP = 13
+    BUILDING = 14
 
 
 def caller(subject: str) -> Key:
@@ -43,9 +45,19 @@ def record(kind: str, key: int) -> Key:
     return LockClass.RECORD, _hashed(f"{kind}:{key}")
 
 
+def delivery(provider_id: str) -> Key:
+    """Whoever says whose a message found at its provider is."""
+    return LockClass.DELIVERY, _hashed(provider_id)
+
+
 def group(name: str) -> Key:
     """For the member that reads the log for its group."""
     return LockClass.GROUP, _hashed(name)
+
+
+def building(name: str) -> Key:
+    """For who makes that index of search anew."""
+    return LockClass.BUILDING, _hashed(name)
 
 
 def opening(caller_and_key: tuple[str, str] | None, keys: Iterable[Key]) -> str:

@@ -45,11 +45,17 @@ LAG: Final = Histogram(
 log = structlog.get_logger()
 
 
-def indexers(settings: Settings, addresses: Addresses, database: Database, known: KnownSchedules) -> list[Indexer]:
-    """Any process may run them: with Kafka their groups share the partitions, without one member leads."""
+def indexers(
+    settings: Settings,
+    addresses: Addresses,
+    database: Database,
+    known: KnownSchedules,
+    beside: Sequence[Target] = (),
+) -> list[Indexer]:
+    """Any process may run them: with Kafka their groups share the partitions, without one member leads. `beside` PostgreSQL."""
     quiet = Database(database.primary)  # What is written for search is told to nobody: no relay need wake.
     sources = Sources(quiet, known, synonyms.of_specialties())
-    targets: list[Target] = [SearchDocuments(quiet)]
+    targets: list[Target] = [SearchDocuments(quiet), *beside]
     return [_indexer(settings, addresses, sources, target) for target in targets]
 
 
