@@ -79,6 +79,13 @@ async def pairs(page: Page) -> list[tuple[str, str]]:
     return [tuple(one) for one in told]
 
 
+async def order_is(page: Page, expected: list[tuple[str, str]]) -> None:
+    async def is_so() -> bool:
+        return await pairs(page) == expected
+
+    await until(is_so)
+
+
 def pair(edge: dict[str, Any]) -> tuple[str, str]:
     return edge["node"]["provider"]["id"], edge["node"]["clinic"]["id"]
 
@@ -289,12 +296,7 @@ async def test_sorts_by_the_soonest_time_and_by_name(watched: Watched, api: API)
     for value, words, label in [("SOONEST", "soonest", "Soonest"), ("NAME", "name", "Name")]:
         await choose(page, "Order by", label)
         await page.wait_for_url(f"**sort={words}")
-        expected = [pair(edge) for edge in (await found(api, sort=value))["edges"]][:20]
-
-        async def is_so(expected: Any = expected) -> bool:
-            return await pairs(page) == expected
-
-        await until(is_so)
+        await order_is(page, [pair(edge) for edge in (await found(api, sort=value))["edges"]][:20])
 
 
 async def test_further_results_come_by_pressing_and_the_focus_goes_to_the_first(watched: Watched, api: API) -> None:
@@ -428,11 +430,7 @@ async def test_another_order_is_told_and_shown_when_the_reader_says_so(watched: 
         await assert_accessible(page)
         await note.get_by_role("button").click()
         await expect(note).to_have_count(0)
-
-        async def is_so() -> bool:
-            return await pairs(page) == expected
-
-        await until(is_so)
+        await order_is(page, expected)
         assert await page.evaluate("document.activeElement !== document.body")
 
 
