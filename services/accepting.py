@@ -1,7 +1,6 @@
 """Taking up an offer of the waitlist: by its id, by booking its slot, or for who agreed to be booked without being asked."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from adapters.postgres import allocations, appointments, changes, locks, offers, waitlist
@@ -57,7 +56,7 @@ async def accept(desk: Desk, wanted: Wanted) -> Any:
             locks.resource(seen.resource_key),
         ]
         if moved is not None:
-            keys += [locks.waitlist(moved.clinic_key), locks.resource(_resource(moved))]
+            keys += [locks.waitlist(moved.clinic_key), locks.resource(moved.resource_key)]
         key = (wanted.viewer.subject, wanted.request.key) if wanted.request.key else None
         try:
             async with database.locked(key, keys) as tx:
@@ -67,7 +66,7 @@ async def accept(desk: Desk, wanted: Wanted) -> Any:
         except RolledBack as rolled_back:
             return rolled_back.outcome
         if isinstance(outcome, OfferAccepted | AppointmentBooked):
-            touched = [seen.resource_key] + ([_resource(moved)] if moved is not None else [])
+            touched = [seen.resource_key] + ([moved.resource_key] if moved is not None else [])
             for resource_key in touched:
                 desk.shield.released(resource_key)
             desk.shield.used(wanted.viewer.subject, wanted.request.key)
@@ -99,8 +98,8 @@ async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment 
     if viewer.role is Role.SYSTEM and not stored.consented:
         return OfferGone(stored.offer.status)  # They changed their mind since it was looked at.
     moved = await _to_be_moved(tx, stored)
-    if (moved and (moved.key, _resource(moved), moved.clinic_key)) != (
-        seen and (seen.key, _resource(seen), seen.clinic_key)
+    if (moved and (moved.key, moved.resource_key, moved.clinic_key)) != (
+        seen and (seen.key, seen.resource_key, seen.clinic_key)
     ):
         raise LockMissing
     if moved is None:
@@ -139,11 +138,8 @@ async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer,
     if not await appointments.move(tx, before, after, wanted.viewer, stored.now):
         raise RolledBack(PatientConflict(None))
     await offers.end(tx, stored.offer.key, OfferStatus.ACCEPTED)
-    slot = ids.SlotKey(before.provider_key, before.clinic_key, before.visit_type_key, None, before.opening_key)
-    took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
-    given = offering.gift(before.clinic_key, slot, took, (before.starts_at, before.ends_at), before.patient_key)
     await waitlist.set_status(tx, stored.offer.entry_key, EntryStatus.FULFILLED, 0, before.key)
-    closed = await offering.offer(tx, desk, given, stored.now, By(wanted.viewer, wanted.request.operation))
+    closed = await offering.offer_given_up(tx, desk, locked, By(wanted.viewer, wanted.request.operation))
     freed = (starts, ends)
     own = claims.until(claims.span(stored.from_at, stored.to_at))
     if old_resource == stored.resource_key:
@@ -191,7 +187,3 @@ def _visit(stored: StoredOffer, key: int, version: int, reason: str | None) -> A
         key, version, AppointmentStatus.BOOKED, offer.patient_key, slot.provider_id, slot.clinic_id,
         slot.visit_type_id, slot.opening_id, offer.starts_at, offer.ends_at, reason,
     )  # fmt: skip
-
-
-def _resource(appointment: Appointment) -> int:
-    return appointment.opening_key or appointment.provider_key

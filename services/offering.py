@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from adapters.postgres import allocations, calendars, changes, decisions, holds, offers, waitlist
 from adapters.postgres.allocations import Claim
+from adapters.postgres.appointments import Locked
 from adapters.postgres.calendars import KnownSchedules, Times
 from adapters.postgres.changes import By, Told
 from adapters.postgres.database import Connection
@@ -80,6 +81,17 @@ async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime, by: By) 
     by_key = {one.key: one for one in some}
     got = [(by_key[one.entry_key], one.place) for one in chosen if one.place]
     return await _claim(tx, desk, given, cascade, now, got, by)
+
+
+async def offer_given_up(tx: Connection, desk: Desk, locked: Locked, by: By) -> list[Closed]:
+    """The same for the time that an appointment has given up just now; `locked` is the appointment as it had it."""
+    before = locked.appointment
+    assert locked.allocation is not None
+    _, _, starts, ends = locked.allocation
+    slot = ids.SlotKey(before.provider_key, before.clinic_key, before.visit_type_key, None, before.opening_key)
+    took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
+    given = gift(before.clinic_key, slot, took, (before.starts_at, before.ends_at), before.patient_key)
+    return await offer(tx, desk, given, locked.now, by)
 
 
 async def _claim(
