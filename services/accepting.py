@@ -121,7 +121,8 @@ async def _book(tx: Connection, wanted: Wanted, stored: StoredOffer) -> Any:
     made = _visit(stored, owners[0], 1, wanted.reason)
     if not await appointments.book(tx, made, wanted.viewer, stored.now):
         raise RolledBack(PatientConflict(None))
-    return await _fulfil(tx, wanted, stored, made, [await _told(tx, stored)], {})
+    await _end(tx, stored, made)
+    return await _answer(tx, wanted, stored, made, [await _told(tx, stored)], {})
 
 
 async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer, locked: Locked) -> Any:
@@ -137,8 +138,7 @@ async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer,
         raise Unavailable("an offer without its time")
     if not await appointments.move(tx, before, after, wanted.viewer, stored.now):
         raise RolledBack(PatientConflict(None))
-    await offers.end(tx, stored.offer.key, OfferStatus.ACCEPTED)
-    await waitlist.set_status(tx, stored.offer.entry_key, EntryStatus.FULFILLED, 0, before.key)
+    await _end(tx, stored, after)
     closed = await offering.offer_given_up(tx, desk, locked, By(wanted.viewer, wanted.request.operation))
     freed = (starts, ends)
     own = claims.until(claims.span(stored.from_at, stored.to_at))
@@ -147,10 +147,16 @@ async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer,
     else:
         told = [(old_resource, locked.told_clinics, claims.payload([freed], closed)), await _told(tx, stored)]
     named = {"fromClinic": ids.node(ids.CLINIC, before.clinic_key)} if before.clinic_key != after.clinic_key else {}
-    return await _fulfil(tx, wanted, stored, after, told, named)
+    return await _answer(tx, wanted, stored, after, told, named)
 
 
-async def _fulfil(
+async def _end(tx: Connection, stored: StoredOffer, made: Appointment) -> None:
+    """The offer is taken and its entry done, before anything is offered that this gives up."""
+    await offers.end(tx, stored.offer.key, OfferStatus.ACCEPTED)
+    await waitlist.set_status(tx, stored.offer.entry_key, EntryStatus.FULFILLED, 0, made.key)
+
+
+async def _answer(
     tx: Connection,
     wanted: Wanted,
     stored: StoredOffer,
@@ -158,9 +164,7 @@ async def _fulfil(
     told: list[tuple[int, list[int], dict[str, Any]]],
     named: dict[str, Any],
 ) -> OfferAccepted | AppointmentBooked:
-    await offers.end(tx, stored.offer.key, OfferStatus.ACCEPTED)
     entry_key = stored.offer.entry_key
-    await waitlist.set_status(tx, entry_key, EntryStatus.FULFILLED, 0, made.key)
     outcome = replays.waiting("OfferAccepted", entry_key, made)
     if wanted.booking:
         outcome = replays.changed("AppointmentBooked", made)
