@@ -65,25 +65,32 @@ async def accept(desk: Desk, wanted: Wanted) -> Any:
             continue
         except RolledBack as rolled_back:
             return rolled_back.outcome
-        if isinstance(outcome, OfferAccepted | AppointmentBooked):
-            touched = [seen.resource_key] + ([moved.resource_key] if moved is not None else [])
-            for resource_key in touched:
-                desk.shield.released(resource_key)
-            desk.shield.used(wanted.viewer.subject, wanted.request.key)
-            await desk.wrote(touched, wanted.request)
-            if wanted.request.versions:  # A replay has changed nothing.
-                sooner = None if moved is None else moved.starts_at - outcome.appointment.starts_at
-                desk.filled(Filled(seen.now - seen.freed_at, sooner))
+        await _committed(desk, wanted, seen, moved, outcome)
         return outcome
     raise Unavailable("the offer keeps changing")
 
 
+async def _committed(desk: Desk, wanted: Wanted, seen: StoredOffer, moved: Appointment | None, outcome: Any) -> None:
+    request, touched = wanted.request, [seen.resource_key]
+    if isinstance(outcome, OfferAccepted | AppointmentBooked):
+        touched += [moved.resource_key] if moved is not None else []
+        desk.shield.used(wanted.viewer.subject, request.key)
+        if request.versions:  # A replay has changed nothing.
+            sooner = None if moved is None else moved.starts_at - outcome.appointment.starts_at
+            desk.filled(Filled(seen.now - seen.freed_at, sooner))
+    elif not (isinstance(outcome, OfferGone) and request.versions):  # It was not passed on either.
+        return
+    for resource_key in touched:
+        desk.shield.released(resource_key)
+    await desk.wrote(touched, request)
+
+
 async def _to_be_moved(reader: Any, stored: StoredOffer) -> Appointment | None:
-    """The appointment that goes earlier, while it can: one that is over or given up is left alone."""
+    """The appointment that is to go earlier, whatever has become of it; one that was given up is left alone."""
     if stored.appointment_key is None:
         return None
     found = (await appointments.appointments(reader, [stored.appointment_key])).get(stored.appointment_key)
-    return found if found is not None and found.status is AppointmentStatus.BOOKED else None
+    return found if found is not None and found.status.live else None
 
 
 async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment | None) -> Any:
@@ -102,10 +109,20 @@ async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment 
         seen and (seen.key, seen.resource_key, seen.clinic_key)
     ):
         raise LockMissing
+    if moved is not None and not _goes_earlier(moved, stored):
+        await offering.pass_on(tx, desk, stored, OfferStatus.SUPERSEDED, viewer, request)
+        return OfferGone(OfferStatus.SUPERSEDED)
+    return await _take(tx, desk, wanted, stored, moved)
+
+
+def _goes_earlier(moved: Appointment, stored: StoredOffer) -> bool:
+    """It may have begun, or have gone earlier by itself, since the offer was made."""
+    return moved.status is AppointmentStatus.BOOKED and moved.starts_at > stored.offer.starts_at
+
+
+async def _take(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer, moved: Appointment | None) -> Any:
     if moved is None:
         return await _book(tx, wanted, stored)
-    if viewer.role is Role.SYSTEM and moved.starts_at <= stored.offer.starts_at:
-        return PatientConflict(moved)  # It has gone earlier meanwhile; nobody is moved to a later time unasked.
     locked = await appointments.under_lock(tx, moved.key)
     assert locked is not None
     return await _move(tx, desk, wanted, stored, locked)

@@ -4,7 +4,7 @@ Whoever calls holds the clinic's waitlist lock and the resource's (rule 17), and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,17 +13,18 @@ from adapters.postgres import allocations, calendars, changes, decisions, holds,
 from adapters.postgres.allocations import Claim
 from adapters.postgres.appointments import Locked
 from adapters.postgres.calendars import KnownSchedules, Times
-from adapters.postgres.changes import By, Told
+from adapters.postgres.changes import By, Change, Request, Told
 from adapters.postgres.database import Connection
 from adapters.postgres.offers import Made, Source, StoredOffer
 from domain import availability, ids, ranking, zones
+from domain.access import Viewer
 from domain.calendars import CHUNK_TICKS, chunks
 from domain.faults import Unavailable
 from domain.ranking import Candidate, Freed, Place, Situation
 from domain.schedules import TICK_MINUTES, Schedule
 from domain.streams import Closed
-from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus, offered_until
-from services import claims
+from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus, after_miss, offered_until
+from services import claims, replays
 from services.desk import Desk
 
 REACH_TICKS: Final = availability.TICKS_BEFORE + availability.TICKS_AFTER
@@ -195,6 +196,19 @@ async def end(
     closed = await offer(tx, desk, given, stored.now, by)
     payload = claims.payload([claims.span(stored.from_at, stored.to_at)], closed)
     return changes.told_to(stored.resource_key, await told_clinics(tx, stored.slot), payload)
+
+
+async def pass_on(
+    tx: Connection, desk: Desk, stored: StoredOffer, status: OfferStatus, viewer: Viewer, request: Request
+) -> None:
+    """Ends an offer without an answer and writes that down; no key answers with it. A miss only where it ran out."""
+    entry = after_miss(stored.misses) if status is OfferStatus.EXPIRED else (EntryStatus.ACTIVE, stored.misses)
+    told = await end(tx, desk, stored, status, entry, By(viewer, request.operation))
+    change = Change(
+        viewer, replace(request, key=""), stored.now, replays.waiting("OfferDeclined", stored.offer.entry_key),
+        f"offer:{stored.offer.key}", stored.offer.clinic_key, stored.offer.patient_key, told=told,
+    )  # fmt: skip
+    await changes.record(tx, change)
 
 
 async def told_clinics(tx: Connection, slot: ids.SlotKey) -> list[int]:

@@ -1,0 +1,95 @@
+"""Offers after the world has moved on since they were made: nobody is booked twice, moved later, or blamed without being asked."""
+
+from datetime import timedelta
+
+from domain.appointments import AppointmentStatus
+from domain.outcomes import (
+    AppointmentRescheduled,
+    AppointmentStatusSet,
+    OfferGone,
+    WaitlistJoined,
+)
+from domain.waitlist import EntryStatus, OfferStatus
+from tests.services.waiters import SOON, Place, place, unexplained
+from tests.world import World, faults, new_key
+
+GONE = OfferGone(OfferStatus.SUPERSEDED)
+
+
+async def two_offers(world: World, *, auto_book: bool = False) -> tuple[Place, Place, int]:
+    """One visit in ten days, waited for at two clinics: offered on the next day here, on the fifth there."""
+    here, there = await place(world), await place(world)
+    await world.run("INSERT INTO provider_visit_types VALUES ($1, $2)", there.provider, here.kind)
+    who = await world.patient(here.clinic, there.clinic)
+    mine = await here.booked(who, days=10)
+    wishes = {"appointment_id": mine.id, "auto_book": auto_book}
+    await here.join(who, **wishes)
+    joined = await world.waiting.join(who, there.asked(kind=here.kind, **wishes), new_key())
+    assert isinstance(joined, WaitlistJoined)
+    await here.cancel(await here.booked(days=1))
+    await there.cancel(await there.booked(kind=here.kind, days=5))
+    return here, there, mine.key
+
+
+async def test_a_second_acceptance_moves_no_visit_later(world: World) -> None:
+    here, there, _ = await two_offers(world)
+    late = await there.only()
+    done = await here.accepted(await here.only())
+    assert await there.accept(late) == GONE
+    assert await there.live() == []
+    assert done.appointment.starts_at == SOON + timedelta(days=1)
+    rows = await world.fetch(
+        "SELECT starts_at FROM appointments WHERE patient_id = $1 AND status = 'booked'", done.appointment.patient_key
+    )
+    assert [row["starts_at"] for row in rows] == [SOON + timedelta(days=1)]
+    assert await world.value("SELECT status FROM waitlist_entries WHERE id = $1", late.offer.entry_key) == "active"
+    assert await faults(world) == []
+    assert await unexplained(world) == []
+
+
+async def test_consent_at_two_clinics_moves_no_visit_later(world: World) -> None:
+    here, there, mine = await two_offers(world, auto_book=True)
+    while await world.sweeping.take_up_consented():
+        pass
+    assert await here.live() + await there.live() == []
+    moves = await world.fetch(
+        "SELECT starts_at_before, starts_at FROM appointment_events WHERE appointment_id = $1 AND change = 'moved'",
+        mine,
+    )
+    assert len(moves) >= 1
+    assert all(row["starts_at"] < row["starts_at_before"] for row in moves)
+    assert await faults(world) == []
+
+
+async def test_who_has_gone_earlier_by_themselves_is_not_moved_back(world: World) -> None:
+    here = await place(world)
+    who, other = await world.patient(here.clinic), await world.patient(here.clinic)
+    mine = await here.booked(who, days=10)
+    entry = await here.join(who, appointment_id=mine.id)
+    await here.cancel(await here.booked(days=5))
+    offer = await here.only()
+    moved = await world.changing.reschedule(who, mine.id, here.slot(days=2), mine.version, new_key())
+    assert isinstance(moved, AppointmentRescheduled)
+    next_one = await here.join(other)
+    key = new_key()
+    assert await world.waiting.accept(who, offer.offer.id, key) == GONE
+    assert await world.waiting.accept(who, offer.offer.id, key) == GONE
+    assert (await here.entry(entry)).status is EntryStatus.ACTIVE
+    assert (await here.only()).offer.entry_key == next_one.key
+    assert await world.value("SELECT version FROM appointments WHERE id = $1", mine.key) == 2
+    assert await faults(world) == []
+
+
+async def test_who_has_arrived_gets_no_second_visit(world: World) -> None:
+    here = await place(world)
+    who = await world.patient(here.clinic)
+    await world.clock(SOON - timedelta(hours=2))
+    mine = await here.booked(who, hours=1)
+    await here.join(who, appointment_id=mine.id)
+    await here.cancel(await here.booked())
+    offer = await here.only()
+    arrived = await world.changing.set_status(here.clerk, mine.id, 1, AppointmentStatus.ARRIVED, None, new_key())
+    assert isinstance(arrived, AppointmentStatusSet)
+    assert await here.accept(offer) == GONE
+    assert await world.value("SELECT count(*) FROM appointments WHERE patient_id = $1", who.patient_key) == 1
+    assert await faults(world) == []
