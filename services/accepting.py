@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from adapters.postgres import allocations, appointments, changes, locks, offers, waitlist
+from adapters.postgres import allocations, appointments, bookings, changes, locks, offers, waitlist
 from adapters.postgres.allocations import Confirmation
 from adapters.postgres.appointments import Locked
 from adapters.postgres.changes import By, Change, Request, Told
@@ -24,6 +24,7 @@ from domain.outcomes import (
 from domain.waitlist import EntryStatus, OfferStatus
 from services import claims, offering, replays
 from services.desk import Desk, Filled, LockMissing, RolledBack, conflict
+from services.desk import wanted as wanted_time
 
 TRIES: Final = 3
 AcceptOutcome = OfferAccepted | OfferGone | PatientConflict | IdempotencyMismatch | NotFound
@@ -109,7 +110,7 @@ async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment 
         seen and (seen.key, seen.resource_key, seen.clinic_key)
     ):
         raise LockMissing
-    if moved is not None and not _goes_earlier(moved, stored):
+    if (moved is not None and not _goes_earlier(moved, stored)) or not await _is_offered(tx, desk, wanted, stored):
         await offering.pass_on(tx, desk, stored, OfferStatus.SUPERSEDED, viewer, request)
         return OfferGone(OfferStatus.SUPERSEDED)
     return await _take(tx, desk, wanted, stored, moved)
@@ -118,6 +119,12 @@ async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment 
 def _goes_earlier(moved: Appointment, stored: StoredOffer) -> bool:
     """It may have begun, or have gone earlier by itself, since the offer was made."""
     return moved.status is AppointmentStatus.BOOKED and moved.starts_at > stored.offer.starts_at
+
+
+async def _is_offered(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer) -> bool:
+    """Hours may have been closed, and the provider may have left, since the offer was made."""
+    want = wanted_time(wanted.viewer, wanted.request, stored.slot, stored.offer.patient_key)
+    return await claims.is_offered(tx, desk.known, want, await bookings.facts(tx, want))
 
 
 async def _take(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer, moved: Appointment | None) -> Any:

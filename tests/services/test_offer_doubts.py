@@ -1,7 +1,12 @@
 """Offers after the world has moved on since they were made: nobody is booked twice, moved later, or blamed without being asked."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
+import pytest
+
+from domain import ids
 from domain.appointments import AppointmentStatus
 from domain.outcomes import (
     AppointmentRescheduled,
@@ -9,7 +14,9 @@ from domain.outcomes import (
     OfferGone,
     WaitlistJoined,
 )
+from domain.schedules import ExceptionKind
 from domain.waitlist import EntryStatus, OfferStatus
+from services.schedules import ExceptionInput, Schedules
 from tests.services.waiters import SOON, Place, place, unexplained
 from tests.world import World, faults, new_key
 
@@ -22,7 +29,7 @@ async def two_offers(world: World, *, auto_book: bool = False) -> tuple[Place, P
     await world.run("INSERT INTO provider_visit_types VALUES ($1, $2)", there.provider, here.kind)
     who = await world.patient(here.clinic, there.clinic)
     mine = await here.booked(who, days=10)
-    wishes = {"appointment_id": mine.id, "auto_book": auto_book}
+    wishes: dict[str, Any] = {"appointment_id": mine.id, "auto_book": auto_book}
     await here.join(who, **wishes)
     joined = await world.waiting.join(who, there.asked(kind=here.kind, **wishes), new_key())
     assert isinstance(joined, WaitlistJoined)
@@ -93,3 +100,36 @@ async def test_who_has_arrived_gets_no_second_visit(world: World) -> None:
     assert await here.accept(offer) == GONE
     assert await world.value("SELECT count(*) FROM appointments WHERE patient_id = $1", who.patient_key) == 1
     assert await faults(world) == []
+
+
+async def closed_day(here: Place) -> None:
+    asked = ExceptionInput(ExceptionKind.CLOSED, (SOON + timedelta(days=5)).date())
+    provider = ids.node(ids.PROVIDER, here.provider)
+    await Schedules(here.world.database).add_exception(here.clerk, provider, here.clinic_id, asked, new_key())
+
+
+async def gone_provider(here: Place) -> None:
+    await here.world.run("UPDATE providers SET active = false WHERE id = $1", here.provider)
+
+
+@pytest.mark.parametrize("closed", [closed_day, gone_provider])
+@pytest.mark.parametrize("auto_book", [False, True])
+async def test_no_offer_is_taken_of_a_time_that_is_offered_no_more(
+    closed: Callable[[Place], Awaitable[None]], auto_book: bool, world: World
+) -> None:
+    here = await place(world)
+    first, second = await here.wait(how_many=2, auto_book=auto_book)
+    await here.cancel(await here.booked(days=5))
+    offer = await here.only()
+    await closed(here)
+    if auto_book:
+        await world.sweeping.take_up_consented()
+    else:
+        assert await here.accept(offer) == GONE
+    assert await here.live() == []
+    for entry in (first, second):
+        now = await here.entry(entry)
+        assert (now.status, now.misses) == (EntryStatus.ACTIVE, 0)
+    assert await world.value("SELECT count(*) FROM appointments WHERE patient_id = $1", first.patient_key) == 0
+    assert await faults(world) == []
+    assert await unexplained(world) == []
