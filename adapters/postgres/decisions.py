@@ -204,7 +204,8 @@ async def record(tx: Connection, situation: Situation, verdicts: Sequence[Verdic
     }
     cascade: int = await tx.fetchval(
         RECORD, cascade_key, freed.clinic_key, freed.provider_key, situation.now, RULE_VERSION,
-        [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit], [_plain(one) for one in situation.places],
+        [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit, situation.zone.key],
+        [_plain(one) for one in situation.places],
         _numbers([one.key for one in some]),
         _numbers([_mark(one, said) for one, said in zip(some, verdicts, strict=True)]),
         _numbers([said.rank or 0 for said in verdicts]), _numbers([numbers[id(said.place)] for said in verdicts]), rest,
@@ -263,7 +264,7 @@ async def receipts(reader: Reader, entry_keys: Sequence[int], limit: int) -> dic
 
 def _receipt(row: Any) -> Receipt:
     zone = zones.named(row["time_zone"])
-    start, end, _, opening_key, visit = row["freed"]
+    start, end, _, opening_key, visit = row["freed"][:5]
     kind = row["visit_type_id"]
     if row["start"]:
         kind, start, end, _, _, left, _ = row["starts"][row["start"] - 1]
@@ -279,7 +280,7 @@ def _receipt(row: Any) -> Receipt:
 
 
 async def decisions(reader: Reader, known: KnownWishes, after: int, limit: int) -> list[Decision]:
-    """Decisions in the order in which they were made, each with the wishes of then."""
+    """Decisions in the order in which they were made, each with the wishes and the zone of then."""
     found = []
     for row in await reader.fetch(DECISIONS, after, limit):
         rest = row["rest"]
@@ -290,14 +291,14 @@ async def decisions(reader: Reader, known: KnownWishes, after: int, limit: int) 
 
 
 def _decision(row: Any, wishes: Sequence[Candidate]) -> Decision:
-    start, end, giver, opening_key, visit = row["freed"]
+    start, end, giver, opening_key, visit, *zone = row["freed"]
     places = tuple(_place(one) for one in row["starts"])
     freed = Freed(row["clinic_id"], row["provider_id"], start, end, giver, opening_key, tuple(visit) if visit else None)
     some = tuple(
         _marked(one, mark, row["rest"].get(str(at)))
         for at, (one, mark) in enumerate(zip(wishes, row["marks"], strict=True))
     )
-    situation = Situation(row["at"], zones.named(row["time_zone"]), freed, places, some)
+    situation = Situation(row["at"], zones.named(*(zone or [row["time_zone"]])), freed, places, some)
     lines = zip(row["entry_ids"], row["marks"], row["ranks"], row["places"], strict=True)
     verdicts = {
         key: Verdict(key, _outcome(mark, rank), rank or None, places[number - 1] if number else None, _named(mark))

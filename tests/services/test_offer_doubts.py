@@ -9,16 +9,18 @@ import pytest
 from domain import ids
 from domain.appointments import AppointmentStatus
 from domain.outcomes import (
+    AppointmentBooked,
     AppointmentRescheduled,
     AppointmentStatusSet,
     OfferGone,
     WaitlistJoined,
 )
+from domain.ranking import Reason
 from domain.schedules import ExceptionKind
 from domain.waitlist import EntryStatus, OfferStatus
 from services.schedules import ExceptionInput, Schedules
 from tests.services.waiters import SOON, Place, place, unexplained
-from tests.world import World, faults, new_key
+from tests.world import World, faults, new_key, slot_id
 
 GONE = OfferGone(OfferStatus.SUPERSEDED)
 
@@ -133,3 +135,37 @@ async def test_no_offer_is_taken_of_a_time_that_is_offered_no_more(
     assert await world.value("SELECT count(*) FROM appointments WHERE patient_id = $1", first.patient_key) == 0
     assert await faults(world) == []
     assert await unexplained(world) == []
+
+
+async def test_reasons_of_several_starts_are_written_down_in_one_order(world: World) -> None:
+    """An hour frees several starts: the first meets another visit, a later one is outside the window."""
+    here = await place(world, kinds=[{"minutes": 60}])
+    who = await world.patient(here.clinic)
+    elsewhere = await world.provider([here.clinic], [here.kind])
+    busy_at = SOON - timedelta(minutes=15)
+    made = await world.booking.book(who, slot_id(elsewhere, here.clinic, here.kind, busy_at), None, None, new_key())
+    assert isinstance(made, AppointmentBooked)
+    entry = await here.join(who, windows=[(None, 540, 570)])
+    await here.cancel(await here.booked(kind=here.kinds[0]))
+    (receipt,) = await here.receipts(entry)
+    assert receipt.reasons == [Reason.WINDOWS.value, Reason.BUSY.value]
+    assert await unexplained(world) == []
+
+
+async def test_a_decision_is_explained_by_the_zone_of_then(world: World) -> None:
+    here = await place(world)
+    await here.wait(windows=[(None, 480, 1080)])
+    await here.cancel(await here.booked())
+    await world.run(
+        "UPDATE clinics SET time_zone = 'America/Los_Angeles', version = version + 1 WHERE id = $1", here.clinic
+    )
+    assert await unexplained(world) == []
+
+
+async def test_an_older_decision_without_its_zone_is_read_with_the_clinics(world: World) -> None:
+    here = await place(world)
+    (entry,) = await here.wait()
+    await here.cancel(await here.booked())
+    await world.run("UPDATE waitlist_decisions SET freed = freed - 5 WHERE clinic_id = $1", here.clinic)
+    assert await unexplained(world) == []
+    assert len(await here.receipts(entry)) == 1

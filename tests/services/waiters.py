@@ -32,6 +32,7 @@ class Place:
     def __init__(self, world: World, clinic: int, kind: int, provider: int) -> None:
         self.world, self.clinic, self.kind, self.provider = world, clinic, kind, provider
         self.clerk = staff(clinic)
+        self.kinds: list[int] = []
 
     @property
     def clinic_id(self) -> str:
@@ -132,7 +133,7 @@ async def place(world: World, minutes: int = 30, kinds: Sequence[dict[str, Any]]
     keys = [await world.visit_type(minutes, **{"every": 15, "notice": 0, **kind})]
     keys += [await world.visit_type(**{"every": 15, "notice": 0, **one}) for one in kinds]
     found = Place(world, clinic, keys[0], await world.provider([clinic], keys))
-    found.kinds = keys[1:]  # type: ignore[attr-defined]
+    found.kinds = keys[1:]
     return found
 
 
