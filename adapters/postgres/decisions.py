@@ -36,14 +36,19 @@ JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = k.version
 JOIN waitlist_entries AS e ON e.id = w.entry_id
 """
 
+# As for a booking (rule 13): an opening of more than two hours is a time to arrive in, which only meets itself.
 BUSY = """
 SELECT a.patient_id, a.id, a.starts_at, a.ends_at FROM appointments AS a
 WHERE a.patient_id = any($1::text::bigint[]) AND a.status NOT IN ('cancelled', 'entered-in-error')
-    AND (a.opening_id = $4 OR ((a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
+    AND (a.opening_id = $4 OR (($4 IS NULL OR $3 - $2::timestamptz <= interval '2 hours')
+        AND (a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
         AND a.starts_at < $3 AND a.starts_at > $2::timestamptz - interval '24 hours' AND a.ends_at > $2))
 UNION ALL
 SELECT o.patient_id, 0, o.starts_at, o.ends_at FROM waitlist_offers AS o
-WHERE o.patient_id = any($1::text::bigint[]) AND o.status = 'live' AND o.starts_at < $3 AND o.ends_at > $2
+WHERE o.patient_id = any($1::text::bigint[]) AND o.status = 'live'
+    AND (o.opening_id = $4 OR (($4 IS NULL OR $3 - $2::timestamptz <= interval '2 hours')
+        AND (o.opening_id IS NULL OR o.ends_at - o.starts_at <= interval '2 hours')
+        AND o.starts_at < $3 AND o.ends_at > $2))
 """
 
 LANES = """

@@ -20,7 +20,7 @@ from domain.schedules import ExceptionKind
 from domain.waitlist import EntryStatus, OfferStatus
 from services.schedules import ExceptionInput, Schedules
 from tests.services.waiters import SOON, Place, place, unexplained
-from tests.world import World, faults, new_key, slot_id
+from tests.world import World, faults, new_key, opening_id, slot_id
 
 GONE = OfferGone(OfferStatus.SUPERSEDED)
 
@@ -169,3 +169,43 @@ async def test_an_older_decision_without_its_zone_is_read_with_the_clinics(world
     await world.run("UPDATE waitlist_decisions SET freed = freed - 5 WHERE clinic_id = $1", here.clinic)
     assert await unexplained(world) == []
     assert len(await here.receipts(entry)) == 1
+
+
+@pytest.mark.parametrize(("hours", "offered"), [(4, True), (2, False)])
+async def test_a_visit_inside_a_time_to_arrive_in_keeps_nobody_from_it(hours: int, offered: bool, world: World) -> None:
+    """Rule 13, as bookAppointment has it: openings of more than two hours meet nothing but themselves."""
+    clinic = await world.clinic()
+    arrival, short = await world.visit_type(None, notice=0), await world.visit_type(30, notice=0)
+    pool, doctor = await world.provider([clinic], [arrival], pool=True), await world.provider([clinic], [short])
+    here = Place(world, clinic, arrival, pool)
+    opening = await world.opening(pool, clinic, SOON, minutes=60 * hours, capacity=1)
+    first, who = await world.patient(clinic), await world.patient(clinic)
+    slot = opening_id(pool, clinic, arrival, opening)
+    made = await world.booking.book(first, slot, None, None, new_key())
+    entry = await here.join(who)
+    inside = slot_id(doctor, clinic, short, SOON + timedelta(minutes=60))
+    assert isinstance(await world.booking.book(who, inside, None, None, new_key()), AppointmentBooked)
+    assert isinstance(made, AppointmentBooked)
+    await here.cancel(made.appointment)
+    assert [one.offer.entry_key for one in await here.live()] == ([entry.key] if offered else [])
+    assert isinstance(await world.booking.book(who, slot, None, None, new_key()), AppointmentBooked) is offered
+    assert await unexplained(world) == []
+    assert await faults(world) == []
+
+
+async def test_an_offer_of_a_time_to_arrive_in_keeps_nobody_from_a_short_one(world: World) -> None:
+    clinic = await world.clinic()
+    arrival, short = await world.visit_type(None, notice=0), await world.visit_type(30, every=15, notice=0)
+    pool, doctor = await world.provider([clinic], [arrival], pool=True), await world.provider([clinic], [short])
+    wide, narrow = Place(world, clinic, arrival, pool), Place(world, clinic, short, doctor)
+    opening = await world.opening(pool, clinic, SOON, minutes=240, capacity=1)
+    first, who = await world.patient(clinic), await world.patient(clinic)
+    made = await world.booking.book(first, opening_id(pool, clinic, arrival, opening), None, None, new_key())
+    assert isinstance(made, AppointmentBooked)
+    entries = [await wide.join(who), await narrow.join(who)]
+    await wide.cancel(made.appointment)
+    await narrow.cancel(await narrow.booked(minutes=60))
+    assert {one.offer.entry_key for one in await wide.live()} == {one.key for one in entries}
+    for one in await wide.live():
+        await wide.accepted(one)
+    assert await faults(world) == []
