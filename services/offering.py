@@ -23,7 +23,7 @@ from domain.faults import Unavailable
 from domain.ranking import Candidate, Freed, Place, Situation
 from domain.schedules import TICK_MINUTES, Schedule
 from domain.streams import Closed
-from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus, after_miss, offered_until
+from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus, after_end, offered_until
 from services import claims, replays
 from services.desk import Desk
 
@@ -201,8 +201,10 @@ async def end(
 async def pass_on(
     tx: Connection, desk: Desk, stored: StoredOffer, status: OfferStatus, viewer: Viewer, request: Request
 ) -> None:
-    """Ends an offer without an answer and writes that down; no key answers with it. A miss only where it ran out."""
-    entry = after_miss(stored.misses) if status is OfferStatus.EXPIRED else (EntryStatus.ACTIVE, stored.misses)
+    """Ends an offer without an answer and writes that down; no key answers with it."""
+    entry = EntryStatus.ACTIVE, stored.misses
+    if status is OfferStatus.EXPIRED:
+        entry = after_end(stored.misses, stored.offer.expires_at - stored.made_at, told=stored.told)
     told = await end(tx, desk, stored, status, entry, By(viewer, request.operation))
     change = Change(
         viewer, replace(request, key=""), stored.now, replays.waiting("OfferDeclined", stored.offer.entry_key),

@@ -17,7 +17,8 @@ from domain.waitlist import Offer, OfferStatus
 OFFERS = """
 SELECT o.*, c.time_zone, a.resource_id, a.starts_at AS from_at, a.ends_at AS to_at, e.appointment_id, e.misses,
     e.auto_book AND (x.id IS NULL OR x.status = 'booked') AS consented,
-    coalesce((SELECT d.at FROM waitlist_decisions AS d WHERE d.id = o.cascade_id), o.made_at) AS freed_at, (SELECT app_now()) AS now
+    coalesce((SELECT d.at FROM waitlist_decisions AS d WHERE d.id = o.cascade_id), o.made_at) AS freed_at,
+    (SELECT app_now()) AS now, EXISTS (SELECT FROM messages AS m WHERE m.offer_id = o.id AND m.status = 'sent') AS told
 FROM waitlist_offers AS o JOIN waitlist_entries AS e ON e.id = o.entry_id JOIN clinics AS c ON c.id = o.clinic_id
 JOIN allocations AS a ON a.id = o.allocation_id LEFT JOIN appointments AS x ON x.id = e.appointment_id
 WHERE o.id = any($1::bigint[])
@@ -91,7 +92,7 @@ UNION ALL SELECT 'times', outcome, count(*) FROM times GROUP BY outcome
 class StoredOffer:
     """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key`, `misses` and `consented` are its entry's.
 
-    `freed_at`: when its time was given up, however many had it offered since.
+    `freed_at`: when its time was given up, however many had it offered since. `told`: a message about it has gone.
     """
 
     offer: Offer
@@ -106,6 +107,8 @@ class StoredOffer:
     misses: int
     consented: bool
     freed_at: datetime
+    made_at: datetime
+    told: bool
     now: datetime
 
     @property
@@ -190,5 +193,6 @@ def _stored(row: Any) -> StoredOffer:
     )  # fmt: skip
     return StoredOffer(
         offer, slot, row["allocation_id"], row["resource_id"], row["from_at"], row["to_at"], row["cascade_id"],
-        row["giver_id"], row["appointment_id"], row["misses"], row["consented"], row["freed_at"], row["now"],
+        row["giver_id"], row["appointment_id"], row["misses"], row["consented"], row["freed_at"], row["made_at"],
+        row["told"], row["now"],
     )  # fmt: skip

@@ -209,3 +209,30 @@ async def test_an_offer_of_a_time_to_arrive_in_keeps_nobody_from_a_short_one(wor
     for one in await wide.live():
         await wide.accepted(one)
     assert await faults(world) == []
+
+
+async def test_offers_that_nobody_was_told_of_suspend_nobody(world: World) -> None:
+    here = await place(world)
+    (entry,) = await here.wait()
+    for _ in range(4):
+        await here.cancel(await here.booked(days=1))
+        await world.clock((await here.only()).offer.expires_at)
+        await world.sweeping.expire_offers()
+    now = await here.entry(entry)
+    assert (now.status, now.misses) == (EntryStatus.ACTIVE, 0)
+
+
+@pytest.mark.parametrize(("minutes", "misses"), [(9, 0), (11, 1)])
+async def test_an_offer_too_short_to_answer_is_no_miss(minutes: int, misses: int, world: World) -> None:
+    """The notice that the patient needs ends it that early."""
+    here = await place(world)
+    who = await world.patient(here.clinic)
+    entry = await here.join(who, minimum_notice_minutes=120)
+    made = await here.booked()
+    await world.clock(SOON - timedelta(minutes=120 + minutes))
+    await here.cancel(made)
+    offer = await here.only()
+    await here.told_of(offer)
+    await world.clock(offer.offer.expires_at)
+    await world.sweeping.expire_offers()
+    assert (await here.entry(entry)).misses == misses

@@ -207,6 +207,7 @@ async def test_an_offer_that_ran_out_goes_to_the_next_and_never_back(world: Worl
     order = []
     while live := await here.live():
         order.append(live[0].offer.entry_key)
+        await here.told_of(live[0])
         assert await world.sweeping.expire_offers() >= 0
         assert [one.offer.key for one in await here.live()] == [live[0].offer.key]
         await world.clock(live[0].offer.expires_at)

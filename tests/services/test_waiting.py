@@ -266,6 +266,7 @@ async def test_three_misses_in_a_row_suspend_and_a_change_takes_up_again(world: 
         await here.cancel(await here.booked())
         offer = await here.only()
         if miss == 1:
+            await here.told_of(offer)
             await world.clock(offer.offer.expires_at)
             await world.sweeping.expire_offers()
         else:

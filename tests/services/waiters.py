@@ -98,6 +98,15 @@ class Place:
     async def decline(self, stored: StoredOffer, who: Viewer | None = None) -> Any:
         return await self.world.waiting.decline(who or self.who(stored.offer.patient_key), stored.offer.id, new_key())
 
+    async def told_of(self, stored: StoredOffer) -> None:
+        """As if a message about the offer had gone."""
+        await self.world.run(
+            """INSERT INTO messages (offer_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status, tries, sent_at)
+               SELECT id, 1, 'offer', 'email', starts_at, made_at, made_at, made_at, 'sent', 1, made_at FROM waitlist_offers
+               WHERE id = $1""",
+            stored.offer.key,
+        )
+
     async def accepted(self, stored: StoredOffer) -> OfferAccepted:
         done = await self.accept(stored)
         assert isinstance(done, OfferAccepted), done
