@@ -236,3 +236,30 @@ async def test_an_offer_too_short_to_answer_is_no_miss(minutes: int, misses: int
     await world.clock(offer.offer.expires_at)
     await world.sweeping.expire_offers()
     assert (await here.entry(entry)).misses == misses
+
+
+async def test_who_has_booked_such_a_visit_is_asked_before_another_is_booked(world: World) -> None:
+    here = await place(world)
+    who = await world.patient(here.clinic)
+    entry = await here.join(who, auto_book=True)
+    mine = await here.booked(who, days=3)
+    await here.cancel(await here.booked(days=5))
+    await world.sweeping.take_up_consented()
+    offer = await here.only()
+    assert (offer.offer.entry_key, offer.consented) == (entry.key, False)
+    assert await world.value("SELECT count(*) FROM appointments WHERE patient_id = $1", who.patient_key) == 1
+    await here.cancel(mine, who)
+    await world.sweeping.take_up_consented()
+    assert (await here.entry(entry)).status is EntryStatus.FULFILLED
+    assert await faults(world) == []
+
+
+async def test_consent_to_be_moved_counts_beside_the_visit_that_is_to_be_moved(world: World) -> None:
+    here = await place(world)
+    who = await world.patient(here.clinic)
+    mine = await here.booked(who, days=3)
+    await here.join(who, auto_book=True, appointment_id=mine.id)
+    await here.cancel(await here.booked(days=1))
+    await world.sweeping.take_up_consented()
+    starts_at = await world.value("SELECT starts_at FROM appointments WHERE id = $1", mine.key)
+    assert starts_at == SOON + timedelta(days=1)
