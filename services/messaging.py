@@ -117,7 +117,9 @@ class Messaging:
             asked = await messages.take(tx, PLAN_BATCH)
             if not asked:
                 return 0
-            kept = await messages.of_appointments(tx, sorted({one.version.appointment_key for one in asked}))
+            keys = sorted({one.version.appointment_key for one in asked})
+            await offer_messages.ask_again(tx, keys)
+            kept = await messages.of_appointments(tx, keys)
             present = [one for one in asked if one.version.version == one.version.present_version]
             await messages.void_older(tx, [one.version for one in present])
             todo: list[tuple[Version, Planned]] = []

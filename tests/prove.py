@@ -25,6 +25,8 @@ FILES = [
     "live_simulation",
     "live_stored",
     "messages_year",
+    "waitlist_mix",
+    "zero_gap",
 ]
 PROOFS = ["tests/domain", *(f"tests/services/test_{name}.py" for name in FILES), "tests/live"]
 HEAD = """# Proofs

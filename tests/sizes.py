@@ -35,6 +35,7 @@ ABRUPT_CLOSES: Final = _size(2, 10)  # hundreds
 CANCELLATIONS_TIMED: Final = _size(20, 200)
 ALLOCATION_EXAMPLES: Final = _size(100, 3000)
 CANCELLATIONS: Final = _size(40, 10_000)
+MIX_ACTIONS: Final = _size(60, 1500)  # of each actor
 CROSSINGS: Final = _size(6, 60)
 SEARCH_RACE_BOOKINGS: Final = _size(400, 6_000)
 SOONEST_STEPS: Final = _size(150, 4_000)

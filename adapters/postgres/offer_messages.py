@@ -19,13 +19,19 @@ RETURNING offer_id
 
 OFFERS = """
 SELECT o.id, o.made_at, o.starts_at, o.expires_at, o.status = 'live' AS live,
-    w.auto_book AND (x.id IS NULL OR x.status = 'booked') AS consented, c.time_zone AS clinic_zone, r.*
+    booked_unasked(o.entry_id) AS consented, c.time_zone AS clinic_zone, r.*
 FROM waitlist_offers AS o
-JOIN waitlist_entries AS w ON w.id = o.entry_id
-LEFT JOIN appointments AS x ON x.id = w.appointment_id
 JOIN clinics AS c ON c.id = o.clinic_id
 CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = o.patient_id LIMIT 1) AS r
 WHERE o.id = any($1::bigint[])
+"""
+
+# A visit that was booked or given up may have ended a consent: then its patient is told of the offer after all.
+ASK_AGAIN = """
+INSERT INTO offers_to_plan (offer_id)
+SELECT DISTINCT o.id FROM appointments AS a JOIN waitlist_offers AS o ON o.patient_id = a.patient_id AND o.status = 'live'
+JOIN waitlist_entries AS e ON e.id = o.entry_id AND e.auto_book
+WHERE a.id = any($1::bigint[]) ORDER BY o.id ON CONFLICT DO NOTHING
 """
 
 IS_ASKED = """
@@ -83,6 +89,11 @@ async def _told(reader: Reader, keys: Sequence[int]) -> list[tuple[OfferTold, Re
         )
         for row in await reader.fetch(OFFERS, keys)
     ]
+
+
+async def ask_again(tx: Connection, appointment_keys: Sequence[int]) -> None:
+    """Has the live offers thought about again whose patients' appointments have changed."""
+    await tx.execute(ASK_AGAIN, appointment_keys)
 
 
 async def is_asked(reader: Reader) -> bool:
