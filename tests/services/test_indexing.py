@@ -30,6 +30,7 @@ from domain.streams import CalendarEvent
 from services.catalog import Catalog
 from services.relaying import Relay
 from services.schedules import HoursInput, Schedules
+from services.searching import indexing
 from services.searching.indexing import Indexer
 from tests.conftest import MakeDatabase
 from tests.kafka import Kafka
@@ -316,9 +317,12 @@ async def _narrow(town: Town) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_events_in_any_order_and_twice_end_in_documents_as_made_anew(town: Town, seed: int) -> None:
+async def test_events_in_any_order_and_twice_end_in_documents_as_made_anew(
+    town: Town, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Late writers too: what a member read before it was held up is written at any time after, even last of all."""
     here, dice = town.here, random.Random(seed)
+    monkeypatch.setattr(indexing, "SOON", 0 if seed % 2 else 200)
     indexers = [here.indexer(), here.indexer()]
     await _narrow(town)
     await relayed(here.database)
@@ -351,6 +355,27 @@ async def test_events_in_any_order_and_twice_end_in_documents_as_made_anew(town:
         await here.target.write(read.epoch, read.documents)
     assert await here.rows() == await here.anew()
     assert not any(one.figures.failed for one in indexers)
+
+
+async def test_words_of_many_are_written_before_their_hints(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, memory = town.here, Memory()
+    indexer = Indexer(here.sources, memory, here.member("search-memory"))
+    await relayed(here.database)
+    await indexer.handle(Batch(lost="new"))
+    heard = len(await here.events())
+    await town.visit_type(town.kind, name="Long talk", minimum_notice_minutes=3 * 24 * 60)
+    await relayed(here.database)
+    monkeypatch.setattr(indexing, "SOON", 3)
+    before, memory.written = dict(memory.documents), []
+    events = (await here.events())[heard:]
+    await indexer.handle(Batch(events, events[0].epoch))
+    soon, then = memory.written[: len(before)], memory.written[len(before) :]
+    assert len(soon) == len(then) == 4
+    for one in (*soon, *then):
+        assert "talk" in one.visit_words
+    assert all((one.seq, one.next_days) == (before[one.pair].seq, before[one.pair].next_days) for one in soon)
+    assert all(one.seq > before[one.pair].seq and one.next_days != before[one.pair].next_days for one in then)
+    assert memory.rows() == await here.anew()
 
 
 async def test_most_bookings_change_no_document(town: Town) -> None:
