@@ -17,6 +17,7 @@ from adapters.kafka.connection import Broker
 from adapters.kafka.group import KafkaGroup
 from adapters.kafka.publisher import Publisher
 from adapters.postgres import clinics as clinic_records
+from adapters.postgres import search_documents
 from adapters.postgres.database import connect
 from adapters.postgres.epoch import renew_epoch
 from adapters.postgres.search_sources import Read
@@ -517,9 +518,25 @@ async def test_a_new_epoch_makes_everything_anew(town: Town) -> None:
         await until(indexer.is_filled)
         assert await here.rows() == await here.anew(), "what is not there any more is gone"
         assert {row["epoch"] for row in await here.world.fetch("SELECT epoch::text FROM search_documents")} == {epoch}
+        await until(partial(_level, indexer))
         assert indexer.figures.renewals == 2
         await town.provider(town.both, name="Dr Later")
         await here.until_true()
+
+
+async def test_another_format_makes_everything_anew(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = town.here
+    for number, renewals in ((98, 1), (98, 0), (99, 1)):
+        monkeypatch.setattr(search_documents, "FORMAT", number)
+        async with here.running() as indexer:
+            await town.provider(town.both, name=f"Dr {token_hex(4)}")
+            await until(partial(_level, indexer))
+            await here.until_true()
+            assert indexer.figures.renewals == renewals
+
+
+async def _level(indexer: Indexer) -> bool:
+    return indexer.figures.behind == 0
 
 
 async def test_a_log_that_was_trimmed_makes_everything_anew(town: Town) -> None:
@@ -531,12 +548,8 @@ async def test_a_log_that_was_trimmed_makes_everything_anew(town: Town) -> None:
     await here.world.run("DELETE FROM stream")
     await here.world.run("DELETE FROM outbox")
     async with here.running() as indexer:
-
-        async def level() -> bool:
-            return indexer.figures.renewals > 0 and indexer.figures.behind == 0
-
-        await until(level)
-        assert await here.is_true()
+        await here.until_true()
+        await until(partial(_level, indexer))
         assert indexer.figures.renewals == 1
     async with here.running() as again:
         await town.provider(town.both, name="Dr Heard")
