@@ -54,6 +54,7 @@ from services.origins import Origins
 from services.patients import Patients
 from services.preferences import Preferences
 from services.schedules import Schedules
+from services.searching import parsing
 from services.searching.engines import Engine
 from services.searching.indexing import Indexer
 from services.searching.searching import Searching
@@ -99,6 +100,7 @@ class Product:
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
         """While it is open this process follows the stream: its calendars stay true, and who watches is told."""
+        await asyncio.to_thread(parsing.prepare)
         async with (
             self.services.origins.kept(),
             self.streaming.relaying(),
@@ -178,6 +180,7 @@ def _built(
     engines: list[Engine] = [*([search.engine] if search else []), PostgresEngine(database)]
     longest = timedelta(seconds=settings.offer_seconds_max)
     desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest)
+    searching = Searching(database, standing, soonest, engines)
     return Product(
         settings=settings,
         database=database,
@@ -188,19 +191,7 @@ def _built(
         process=process,
         warming=Warming(database, standing, open_times, process),
         recent=recent,
-        services=Services(
-            Booking(desk),
-            Changing(desk),
-            Patients(database),
-            Catalog(database, process),
-            Schedules(database, process),
-            Origins(database),
-            Live(hub, snapshots),
-            Waiting(desk),
-            Preferences(database),
-            Searching(database, standing, soonest, engines),
-            Suggesting(database, standing),
-        ),
+        services=_services(desk, Live(hub, snapshots), searching, Suggesting(database, standing)),
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
         indexers=indexers(settings, addresses, database, known, [search.target] if search else []),
@@ -211,6 +202,23 @@ def _built(
         hub=hub,
         limits=limits,
         search=search,
+    )
+
+
+def _services(desk: Desk, live: Live, searching: Searching, suggesting: Suggesting) -> Services:
+    database, own = desk.database, desk.own
+    return Services(
+        Booking(desk),
+        Changing(desk),
+        Patients(database),
+        Catalog(database, own),
+        Schedules(database, own),
+        Origins(database),
+        live,
+        Waiting(desk),
+        Preferences(database),
+        searching,
+        suggesting,
     )
 
 

@@ -34,6 +34,7 @@ CANCELLATIONS_TIMED: Final = _size(20, 200)
 ALLOCATION_EXAMPLES: Final = _size(100, 3000)
 CANCELLATIONS: Final = _size(40, 10_000)
 CROSSINGS: Final = _size(6, 60)
+SEARCH_RACE_BOOKINGS: Final = _size(400, 6_000)
 SOONEST_STEPS: Final = _size(150, 4_000)
 LIVE_ROUNDS: Final = _size(1, 3)  # of every kill
 LIVE_WATCHERS: Final = _size(6, 60)
