@@ -38,7 +38,7 @@ def matching(wanted: Wanted) -> Json:
     if wanted.near is not None and wanted.within_km is not None:
         metres = max(wanted.within_km * 1000, NEAREST_METRES)
         filters.append({"geo_distance": {"distance": f"{metres!r}m", "location": _point(wanted)}})
-    must = [_part(part, wanted.visit_modality) for part in wanted.parts]
+    must = [_part(part) for part in wanted.parts]
     return {"bool": {"must": must, "filter": filters} if must else {"filter": filters}}
 
 
@@ -96,9 +96,9 @@ def _point(wanted: Wanted) -> list[float]:
     return [wanted.near.longitude, wanted.near.latitude]
 
 
-def _part(part: Part, visit_modality: Modality | None) -> Json:
+def _part(part: Part) -> Json:
     """The best of its ways to match."""
-    ways = list(_listed(part, visit_modality))
+    ways = list(_listed(part))
     if len(part.words) == 1:
         ways += _word(part.words[0])
     elif part.words:
@@ -106,14 +106,14 @@ def _part(part: Part, visit_modality: Modality | None) -> Json:
     return {"dis_max": {"queries": ways}} if ways else NOTHING
 
 
-def _listed(part: Part, visit_modality: Modality | None) -> Iterable[Json]:
+def _listed(part: Part) -> Iterable[Json]:
     if part.specialties:
         yield _worth(search.SPECIALTY, {"terms": {"specialties": sorted(part.specialties)}})
     if part.languages:
         yield _worth(search.LANGUAGE, {"terms": {"spoken": sorted(part.languages)}})
     if part.modalities:
-        either = [_modality(one, visit_modality) for one in Modality if one in part.modalities]
-        yield _worth(search.MODALITY, either[0] if len(either) == 1 else {"bool": {"should": either}})
+        named = sorted(one.value for one in part.modalities)
+        yield _worth(search.MODALITY, {"terms": {"modalities": named}})
 
 
 def _phrase(field: str, words: Sequence[str]) -> Json:
