@@ -176,6 +176,7 @@ def _built(
     soonest = Soonest(database, open_times, process if kept else None, recent.include)
     search = elasticsearch(settings, addresses, database)
     engines: list[Engine] = [*([search.engine] if search else []), PostgresEngine(database)]
+    searching = Searching(database, standing, soonest, engines)
     longest = timedelta(seconds=settings.offer_seconds_max)
     desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest)
     return Product(
@@ -188,19 +189,7 @@ def _built(
         process=process,
         warming=Warming(database, standing, open_times, process),
         recent=recent,
-        services=Services(
-            Booking(desk),
-            Changing(desk),
-            Patients(database),
-            Catalog(database, process),
-            Schedules(database, process),
-            Origins(database),
-            Live(hub, snapshots),
-            Waiting(desk),
-            Preferences(database),
-            Searching(database, standing, soonest, engines),
-            Suggesting(database, standing),
-        ),
+        services=_services(desk, Live(hub, snapshots), searching, Suggesting(database, standing)),
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
         indexers=indexers(settings, addresses, database, known, [search.target] if search else []),
@@ -211,6 +200,23 @@ def _built(
         hub=hub,
         limits=limits,
         search=search,
+    )
+
+
+def _services(desk: Desk, live: Live, searching: Searching, suggesting: Suggesting) -> Services:
+    database, own = desk.database, desk.own
+    return Services(
+        Booking(desk),
+        Changing(desk),
+        Patients(database),
+        Catalog(database, own),
+        Schedules(database, own),
+        Origins(database),
+        live,
+        Waiting(desk),
+        Preferences(database),
+        searching,
+        suggesting,
     )
 
 

@@ -18,7 +18,7 @@ SPOKEN: Final = "l:"
 MODALITY: Final = "m:"
 WORD_FIELDS: Final = (NAME, SPECIALTY_WORD, PLACE, VISIT)
 
-_REGIONS: Final = {code: name for name, code in states.US_NAMES.items()}
+_REGIONS: Final = {code: name.title() for name, code in states.US_NAMES.items()}
 
 
 def document(

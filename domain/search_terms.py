@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain import folding, search
+from domain.clinics import Modality
 from domain.search import Part
 from domain.search_documents import (
     MODALITY,
@@ -53,15 +54,18 @@ def mistakes(word: str) -> int:
     return 2 if len(word) >= search.FAR_MIN else 1
 
 
-def ways(parts: Sequence[Part], known: Iterable[str]) -> list[Way]:
-    """`known`: the terms that begin like a word of the text or may be spelled like one."""
+def ways(parts: Sequence[Part], known: Iterable[str], visit_modality: Modality | None = None) -> list[Way]:
+    """`known`: the terms that begin like a word of the text or may be spelled like one. `visit_modality`: the only one that
+    counts."""
     found: list[Way] = []
     terms = list(known)
     for number, part in enumerate(parts):
         points: dict[int, list[str]] = defaultdict(list)
         points[search.SPECIALTY] += [SPECIALTY + one for one in sorted(part.specialties)]
         points[search.LANGUAGE] += [SPOKEN + one for one in sorted(part.languages)]
-        points[search.MODALITY] += [MODALITY + one.value for one in sorted(part.modalities, key=lambda one: one.value)]
+        points[search.MODALITY] += [
+            MODALITY + one.value for one in Modality if one in part.modalities and visit_modality in (None, one)
+        ]
         if len(part.words) == 1:
             for term in dict.fromkeys([*(field + part.words[0] for field in WORD_FIELDS), *terms]):
                 if value := worth(part.words[0], term):

@@ -29,6 +29,7 @@ SYNONYMS = {"Dermatology": ["skin doctor", "dermatologist"], "Cardiovascular Dis
 LANGUAGES = ("en", "es", "pl", "pt-BR", "ase")
 CITIES = ("Boise", "Nampa", "New York", "Yorkville", "São Paulo")
 VISITS = ("Check-up", "Video visit", "Physical exam", "Lab 2")
+BY = (Modality.IN_PERSON, Modality.VIDEO, Modality.IN_PERSON, Modality.PHONE)
 TODAY = date(2026, 5, 4)
 
 
@@ -55,7 +56,7 @@ def document(random: Random, provider: int, clinic: int) -> Document:
         place_words=folding.distinct(f"{city} Clinic", city, "8370" + str(clinic % 3)),
         visit_words=folding.distinct(*(VISITS[key - 1] for key in kinds)),
         visit_types=kinds,
-        modalities=tuple(random.sample(list(Modality), random.choice((0, 1, 2)))) if kinds else (),
+        modalities=tuple(one for one in Modality if any(BY[key - 1] is one for key in kinds)),
         accepting=random.random() < 0.7,
         location=None if clinic % 6 == 5 else GeoPoint(43 + clinic % 4 / 10, -116 + clinic % 5 / 10),
         next_days={key: TODAY + timedelta(days=random.randrange(3)) for key in kinds if random.random() < 0.7},
@@ -69,7 +70,7 @@ def wanted(random: Random) -> Wanted:
     return Wanted(
         parts=tuple(dict.fromkeys(part(random) for _ in range(random.choice((0, 1, 1, 2, 3))))),
         visit_type=kind,
-        visit_modality=random.choice(list(Modality)) if kind in (1, 2) else None,
+        visit_modality=BY[kind - 1] if kind in (1, 2) else None,
         specialties=_some(random, (*SPECIALTIES, "Nobody's")),
         languages=_some(random, (*LANGUAGES, "pt")),
         clinics=tuple(random.sample(range(30), 6)) if random.random() < 0.2 else (),
@@ -127,7 +128,7 @@ def misspelled(random: Random, word: str) -> str:
     )
 
 
-def points(asked: Part, one: Document) -> int:
+def points(asked: Part, one: Document, visit_modality: Modality | None = None) -> int:
     """The best way, without those of two mistakes: which of them are found depends on the engine."""
     fields = (
         (one.name_words, 12, 9, 4),
@@ -138,7 +139,9 @@ def points(asked: Part, one: Document) -> int:
     ways = [0]
     ways += [search.SPECIALTY] * (not asked.specialties.isdisjoint(one.specialties))
     ways += [search.LANGUAGE] * (not asked.languages.isdisjoint(one.spoken))
-    ways += [search.MODALITY] * (not asked.modalities.isdisjoint(one.modalities))
+    ways += [search.MODALITY] * (
+        not asked.modalities.isdisjoint([visit_modality] if visit_modality else one.modalities)
+    )
     for words, exact, beginning, near in fields:
         if set(asked.words) <= set(words):
             ways.append(exact)
@@ -171,7 +174,7 @@ def found(documents: Sequence[Document], asked: Wanted, sort: Sort, first: int, 
 
 
 def _score(asked: Wanted, one: Document) -> int | None:
-    each = [points(part, one) for part in asked.parts]
+    each = [points(part, one, asked.visit_modality) for part in asked.parts]
     return sum(each) if all(each) else None
 
 

@@ -35,9 +35,7 @@ WITH way AS MATERIALIZED (
     ) AS best
     GROUP BY best.place HAVING count(*) = $2::integer
 ), near AS MATERIALIZED (
-    SELECT d.provider_id, d.clinic_id, d.score, d.sort_name, d.specialties, d.languages, d.visit_type_ids, d.facets,
-        d.latitude, d.longitude,
-        CASE WHEN $4::text IS NULL THEN d.modalities ELSE ARRAY[$4::text] END AS modalities,
+    SELECT d.place, d.provider_id, d.clinic_id, d.score, d.sort_name, d.facets,
         CASE WHEN $3::bigint IS NULL THEN d.next_day
             ELSE d.next_days[array_position(d.visit_type_ids, $3::bigint)] END AS next_day,
         CASE WHEN $5::float8 IS NULL THEN NULL ELSE search_km(d.latitude, d.longitude, $5::float8, $6::float8) END AS km,
@@ -47,9 +45,9 @@ WITH way AS MATERIALIZED (
         CASE WHEN $12::text IS NULL THEN true WHEN $4::text IS NULL THEN $12::text = any(d.modalities)
             ELSE $12::text = $4::text END AS by_modality
     FROM (
-        SELECT d.*, scored.score FROM scored JOIN search_documents AS d ON d.ctid = scored.place
+        SELECT d.*, d.ctid AS place, scored.score FROM scored JOIN search_documents AS d ON d.ctid = scored.place
         UNION ALL
-        SELECT d.*, 0 FROM search_documents AS d WHERE $2::integer = 0
+        SELECT d.*, d.ctid, 0 FROM search_documents AS d WHERE $2::integer = 0
     ) AS d
     WHERE d.listed
         AND ($3::bigint IS NULL OR $3::bigint = any(d.visit_type_ids))
@@ -63,10 +61,13 @@ WITH way AS MATERIALIZED (
         CASE WHEN $13::text = 'name' OR next_day IS NULL THEN date '9999-01-01' ELSE next_day END AS three
     FROM near WHERE by_specialty AND by_language AND by_clinic AND by_modality
 ), alike AS MATERIALIZED (
-    SELECT facets, by_clinic, any_value(by_specialty) AS by_specialty, any_value(by_language) AS by_language,
-        any_value(by_modality) AS by_modality, any_value(specialties) AS specialties, any_value(languages) AS languages,
-        any_value(modalities) AS modalities, count(*) AS hits
-    FROM near WHERE NOT $21::boolean GROUP BY facets, by_clinic
+    SELECT same.*, d.specialties, d.languages,
+        CASE WHEN $4::text IS NULL THEN d.modalities ELSE ARRAY[$4::text] END AS modalities
+    FROM (
+        SELECT by_clinic, any_value(by_specialty) AS by_specialty, any_value(by_language) AS by_language,
+            any_value(by_modality) AS by_modality, any_value(place) AS place, count(*) AS hits
+        FROM near WHERE NOT $21::boolean GROUP BY facets, by_clinic
+    ) AS same JOIN search_documents AS d ON d.ctid = same.place
 )
 SELECT (SELECT count(*) FROM hit) AS total,
     CASE WHEN NOT $21::boolean THEN (
@@ -105,12 +106,12 @@ SELECT (SELECT count(*) FROM hit) AS total,
         ) AS facet
     ) END::text AS clinic,
     CASE WHEN $21::boolean THEN (
-        SELECT json_agg(json_build_array(provider_id, clinic_id, score, sort_name, specialties, languages,
-            visit_type_ids, modalities, latitude, longitude, next_day))
+        SELECT json_agg(json_build_array(best.provider_id, best.clinic_id, best.score, best.sort_name, d.specialties,
+            d.languages, d.visit_type_ids, d.modalities, d.latitude, d.longitude, best.next_day))
         FROM (
             SELECT * FROM near ORDER BY score DESC, coalesce(km, 1e18), coalesce(next_day, '9999-01-01'), sort_name,
                 provider_id, clinic_id LIMIT $14::integer
-        ) AS best
+        ) AS best JOIN search_documents AS d ON d.ctid = best.place
     ) END::text AS candidates
 """
 
@@ -170,7 +171,7 @@ async def _ways(reader: Reader, wanted: Wanted) -> list[dict[str, Any]]:
     if not wanted.parts:
         return []
     known = await search_words.like(reader, search_terms.beginnings(wanted.parts), search_terms.spellings(wanted.parts))
-    return [asdict(way) for way in search_terms.ways(wanted.parts, known)]
+    return [asdict(way) for way in search_terms.ways(wanted.parts, known, wanted.visit_modality)]
 
 
 def _match(row: list[Any]) -> Match:

@@ -458,8 +458,9 @@ async def test_twenty_hits_take_as_many_statements_as_one(
             one, few = await counted.ask(SEARCH, variables | {"first": 1})
             all_of_them, many = await counted.ask(SEARCH, variables | {"first": 20})
             assert (len(one["search"]["edges"]), len(all_of_them["search"]["edges"])) == (1, 7)
-            # One of the seven has published openings, which are read each time.
-            assert many <= few + 1 <= 10
+            # One of the seven has published openings: those are read each time, and when now is.
+            assert many <= few + 2
+            assert many <= 12
 
 
 async def test_suggestions_begin_any_word_folded(finder: Client) -> None:

@@ -112,6 +112,8 @@ def test_resolvers_reach_what_the_context_holds_and_no_more() -> None:
             "live",
             "waiting",
             "preferences",
+            "searching",
+            "suggesting",
         ],
         "Context": ["viewer", "loaders", "pages", "staff", "services"],
     }
