@@ -43,11 +43,13 @@ RETURNING provider_id, clinic_id, old.name IS DISTINCT FROM new.name AS provider
     old.clinic_name IS DISTINCT FROM new.clinic_name AS clinic_named
 """
 
+# Looked up one by one: a plan made while the table was empty would read all of it each time.
 KEPT = """
-SELECT d.provider_id, d.clinic_id, d.seq, d.visit_type_ids, d.next_days
-FROM unnest($1::bigint[], $2::bigint[]) AS k (provider_id, clinic_id)
-JOIN search_documents AS d ON d.provider_id = k.provider_id AND d.clinic_id = k.clinic_id
-WHERE d.epoch::text = $3
+SELECT d.* FROM unnest($1::bigint[], $2::bigint[]) AS k (provider_id, clinic_id)
+CROSS JOIN LATERAL (
+    SELECT o.provider_id, o.clinic_id, o.seq, o.visit_type_ids, o.next_days FROM search_documents AS o
+    WHERE o.provider_id = k.provider_id AND o.clinic_id = k.clinic_id AND o.epoch::text = $3 OFFSET 0
+) AS d
 """
 
 PAST = """

@@ -5,12 +5,16 @@ from collections.abc import Collection, Mapping, Sequence
 from adapters.postgres.database import Connection, Reader
 from domain import folding
 
+# Looked up one by one: a plan made while the table was empty would read all of it each time.
 KEEP = """
 WITH named AS (
     SELECT r.key, r.sort_name, r.words
     FROM jsonb_to_recordset($2::jsonb) AS r (key bigint, sort_name text, words text[])
 ), gone AS (
-    DELETE FROM search_names AS n USING named WHERE n.kind = $1 AND n.key = named.key AND n.word <> all(named.words)
+    DELETE FROM search_names AS n USING named CROSS JOIN LATERAL (
+        SELECT o.ctid FROM search_names AS o WHERE o.kind = $1 AND o.key = named.key AND o.word <> all(named.words) OFFSET 0
+    ) AS old
+    WHERE n.ctid = old.ctid
 )
 INSERT INTO search_names (kind, word, sort_name, key, words)
 SELECT $1, w.word, named.sort_name, named.key, named.words

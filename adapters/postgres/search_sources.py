@@ -1,6 +1,9 @@
 """What documents are made of, read from the primary, each batch in one view of one moment."""
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -16,6 +19,7 @@ from domain.clinics import Clinic, Provider, VisitType
 from domain.search import Document, Pair
 
 PAIRS_AT_ONCE: Final = 100
+AHEAD: Final = 2  # Batches that are read while one is written.
 NEAR_DAYS: Final = 14  # Most have a time within these; only for the others the rest of their window is read.
 
 PAIRS_OF_CLINICS = """
@@ -92,21 +96,44 @@ class Sources:
 
     async def everything(self) -> AsyncGenerator[Read, None]:
         """All pairs, in their order, a batch at a time."""
+        async with aclosing(self._ahead(self._pages())) as found:
+            async for read in found:
+                yield read
+
+    async def some(self, pairs: Iterable[Pair]) -> AsyncGenerator[Read, None]:
+        """These pairs, in the order given, a batch at a time."""
+        wanted = list(dict.fromkeys(pairs))
+        pages = [wanted[first : first + PAIRS_AT_ONCE] for first in range(0, len(wanted), PAIRS_AT_ONCE)]
+        async with aclosing(self._ahead(_each(pages))) as found:
+            async for read in found:
+                yield read
+
+    async def _pages(self) -> AsyncGenerator[list[Pair], None]:
         last: Pair = (0, 0)
         while True:
             async with answering():
                 rows = await self._database.primary.fetch(PAIRS_AFTER, *last, PAIRS_AT_ONCE)
             if not rows:
                 return
-            pairs = [tuple(row) for row in rows]
-            yield await self.read(pairs)
-            last = pairs[-1]
+            yield [tuple(row) for row in rows]
+            last = tuple(rows[-1])
 
-    async def some(self, pairs: Iterable[Pair]) -> AsyncGenerator[Read, None]:
-        """These pairs, in the order given, a batch at a time."""
-        wanted = list(dict.fromkeys(pairs))
-        for first in range(0, len(wanted), PAIRS_AT_ONCE):
-            yield await self.read(wanted[first : first + PAIRS_AT_ONCE])
+    async def _ahead(self, pages: AsyncGenerator[list[Pair], None]) -> AsyncGenerator[Read, None]:
+        """While one batch is written, the next ones are read."""
+        reading: deque[asyncio.Task[Read]] = deque()
+        try:
+            async with aclosing(pages):
+                async for page in pages:
+                    reading.append(asyncio.create_task(self.read(page)))
+                    if len(reading) > AHEAD:
+                        yield await reading.popleft()
+            while reading:
+                yield await reading.popleft()
+        finally:
+            for task in reading:
+                task.cancel()
+            if reading:
+                await asyncio.wait(reading)
 
     async def read(self, pairs: Collection[Pair]) -> Read:
         """What is in `seq` is in the document: numbers are given after the commit, and all is read at the moment of the numbers."""
@@ -151,6 +178,11 @@ class Sources:
                     found.setdefault((provider, clinic), {})[kind] = some[0].local_date
             missing = [key for key in missing if key in times and not times[key]]
         return found
+
+
+async def _each(pages: Iterable[list[Pair]]) -> AsyncGenerator[list[Pair], None]:
+    for page in pages:
+        yield page
 
 
 def _offered(

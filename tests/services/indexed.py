@@ -60,7 +60,7 @@ class Indexed:
         found = {}
         for record in await self.database.primary.fetch("SELECT * FROM search_documents"):
             row = dict(record)
-            del row["seq"], row["epoch"]
+            del row["seq"], row["epoch"], row["facets"]  # numbers, and what the database reckons itself
             found[row["provider_id"], row["clinic_id"]] = row
         return found
 
