@@ -38,7 +38,7 @@ def matching(wanted: Wanted) -> Json:
     if wanted.near is not None and wanted.within_km is not None:
         metres = max(wanted.within_km * 1000, NEAREST_METRES)
         filters.append({"geo_distance": {"distance": f"{metres!r}m", "location": _point(wanted)}})
-    must = [_part(part) for part in wanted.parts]
+    must = [_part(part, wanted.visit_modality) for part in wanted.parts]
     return {"bool": {"must": must, "filter": filters} if must else {"filter": filters}}
 
 
@@ -96,9 +96,9 @@ def _point(wanted: Wanted) -> list[float]:
     return [wanted.near.longitude, wanted.near.latitude]
 
 
-def _part(part: Part) -> Json:
+def _part(part: Part, visit_modality: Modality | None) -> Json:
     """The best of its ways to match."""
-    ways = list(_listed(part))
+    ways = list(_listed(part, visit_modality))
     if len(part.words) == 1:
         ways += _word(part.words[0])
     elif part.words:
@@ -106,13 +106,13 @@ def _part(part: Part) -> Json:
     return {"dis_max": {"queries": ways}} if ways else NOTHING
 
 
-def _listed(part: Part) -> Iterable[Json]:
+def _listed(part: Part, visit_modality: Modality | None) -> Iterable[Json]:
     if part.specialties:
         yield _worth(search.SPECIALTY, {"terms": {"specialties": sorted(part.specialties)}})
     if part.languages:
         yield _worth(search.LANGUAGE, {"terms": {"spoken": sorted(part.languages)}})
-    if part.modalities:
-        named = sorted(one.value for one in part.modalities)
+    named = [one.value for one in Modality if one in part.modalities and visit_modality in (None, one)]
+    if named:
         yield _worth(search.MODALITY, {"terms": {"modalities": named}})
 
 
