@@ -125,7 +125,7 @@ async def test_killed_and_started_again_nothing_is_lost(place: Place) -> None:
         pytest.skip("a node that is not ours is not killed")
     one, other = place.providers[:2]
     async with place.running():
-        assert await place.found("provider", degraded=False)
+        await until(lambda: place.found("provider", degraded=False))
         place.node.kill()
         try:
             assert await place.found("provider", degraded=True)
@@ -144,7 +144,7 @@ async def test_a_node_that_hangs_holds_no_search_as_long(place: Place) -> None:
     if place.node.pid is None:
         pytest.skip("a node that is not ours is not stopped")
     async with place.running():
-        assert await place.found("provider", degraded=False)
+        await until(lambda: place.found("provider", degraded=False))
         place.node.pause()
         try:
             begun = monotonic()
@@ -192,7 +192,7 @@ async def test_somebody_elses_index_of_that_name_gives_way(place: Place) -> None
     node = place.node
     await asyncio.to_thread(node.ask, "PUT", f"/{place.index.alias}/_doc/1?refresh=true", {"name": "careless"})
     async with place.running():
-        assert await place.found("provider", degraded=False)
+        await until(lambda: place.found("provider", degraded=False))
         assert (await place.index.meta()).name != place.index.alias
 
 
@@ -247,7 +247,7 @@ async def test_one_at_a_time_makes_it_anew_and_an_interrupted_one_leaves_the_old
             await _interrupted(place, epoch)
         assert (await place.index.meta()).name == before
         assert len(await _indices(place)) == 2
-        assert await place.found("provider", degraded=False)
+        await until(lambda: place.found("provider", degraded=False))
         await place.rename(place.providers[0], "Quillon Osei")
         await until(lambda: place.found("quillon", degraded=False))
         await rebuild(place.here.sources, place.target)
