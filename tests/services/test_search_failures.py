@@ -40,6 +40,7 @@ from tests.services.indexed import Indexed, indexed, until
 from tests.world import MONDAY, admin, new_key
 
 HUNG_SECONDS = 5.0
+pytestmark = pytest.mark.timeout(420)  # A node starts twice.
 
 
 class Nowhen:
