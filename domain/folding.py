@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 WORD_MAX: Final = 40
@@ -24,6 +25,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFKD", plain)))
 
 
+@lru_cache(maxsize=16_384)
 def words(text: str) -> tuple[str, ...]:
     """The folded words in order, letters and digits alone: "O'Brien-Łoś, M.D." is obrien, los, md."""
     return tuple(found.replace("'", "")[:WORD_MAX] for found in _WORD.findall(_INITIALS.sub("", fold(text))))

@@ -1,19 +1,21 @@
 """In which order hits come, where a page ended, and what the calendar decides of candidates. Both engines keep to it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date
+from heapq import nsmallest
 from math import asin, cos, radians, sin, sqrt
 from typing import Final
 
-from domain.clinics import GeoPoint
+from domain.clinics import GeoPoint, Modality
 from domain.search import FACET_VALUES_MAX, Candidate, FacetField, Found, Match, Pair, Sort, Wanted
 
 EARTH_KM: Final = 6371.0088
 POINTS_MAX: Final = 10_000
 NOWHERE: Final = 1e18  # A distance, and a start, of what has none: after all others.
 NEVER: Final = date(9999, 1, 1)  # Not the last day there is: a driver takes that for infinity.
+
+_CODES: Final = {one: one.value for one in Modality}  # Asking an enum's member for its value is Python code.
 
 # What hits are sorted by, ascending, and what a cursor holds: two numbers, a text, the folded name, keys of provider and clinic.
 Place = tuple[float, float, str, str, int, int]
@@ -42,29 +44,18 @@ def soonest(start: int | None, score: int, km: float | None, name: str, pair: Pa
     return NOWHERE if start is None else float(start), float(POINTS_MAX - score), f"{away:027.6f}", name, *pair
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A candidate, and which of the facets' filters it passes."""
-
-    candidate: Candidate
-    passes: dict[FacetField, bool]
-
-    def is_hit(self, but: FacetField | None = None) -> bool:
-        return all(passed for field, passed in self.passes.items() if field is not but)
-
-
-def countable(candidates: Iterable[Candidate], wanted: Wanted) -> list[Candidate]:
+def countable(candidates: Sequence[Candidate], wanted: Wanted) -> list[Candidate]:
     """Those that count in a facet: they fail at most one of its filters."""
-    return [one.candidate for one in _seen(candidates, wanted) if list(one.passes.values()).count(False) <= 1]
+    return [one for one, fails in zip(candidates, _fails(candidates, wanted), strict=True) if not fails & (fails - 1)]
 
 
-def hits(candidates: Iterable[Candidate], wanted: Wanted) -> list[Candidate]:
+def hits(candidates: Sequence[Candidate], wanted: Wanted) -> list[Candidate]:
     """Those that pass all of them."""
-    return [one.candidate for one in _seen(candidates, wanted) if one.is_hit()]
+    return [one for one, fails in zip(candidates, _fails(candidates, wanted), strict=True) if not fails]
 
 
 def decided(
-    candidates: Iterable[Candidate],
+    candidates: Sequence[Candidate],
     starts: Mapping[Pair, int],
     wanted: Wanted,
     sort: Sort,
@@ -72,16 +63,27 @@ def decided(
     after: Place | None,
 ) -> Found:
     """A page of candidates. `starts`: the first open times in UTC minutes that the calendar knows, for SOONEST."""
-    seen = _seen(candidates, wanted)
-    found = [one.candidate for one in seen if one.is_hit()]
-    placed = sorted((_place(one, starts, wanted, sort), one.score) for one in found)
-    behind = [(where, score) for where, score in placed if after is None or where > after]
-    matches = [Match((where[4], where[5]), score, where) for where, score in behind[:first]]
-    return Found(matches, len(found), {field: _counted(seen, wanted, field) for field in FacetField})
+    fails = _fails(candidates, wanted)
+    found = [one for one, failed in zip(candidates, fails, strict=True) if not failed]
+    places = ((_place(one, starts, wanted, sort), one.score) for one in found)
+    page = nsmallest(first, (pair for pair in places if after is None or pair[0] > after))
+    facets = {}
+    for number, field in enumerate(FacetField):
+        own = ~(1 << number)
+        counting = [one for one, failed in zip(candidates, fails, strict=True) if not failed & own]
+        facets[field] = _counted(counting, wanted, field)
+    return Found([Match((where[4], where[5]), score, where) for where, score in page], len(found), facets)
 
 
-def _seen(candidates: Iterable[Candidate], wanted: Wanted) -> list[_Seen]:
-    return [_Seen(one, {field: _passes(one, wanted, field) for field in FacetField}) for one in candidates]
+def _fails(candidates: Sequence[Candidate], wanted: Wanted) -> list[int]:
+    """Which of the facets' filters each fails: a bit for each, in the order of FacetField."""
+    filters = [(1 << number, field, asked(wanted, field)) for number, field in enumerate(FacetField)]
+    named = [(bit, field, values) for bit, field, values in filters if values]
+    if not named:
+        return [0] * len(candidates)
+    return [
+        sum(bit for bit, field, taken in named if taken.isdisjoint(values(one, wanted, field))) for one in candidates
+    ]
 
 
 def _place(one: Candidate, starts: Mapping[Pair, int], wanted: Wanted, sort: Sort) -> Place:
@@ -99,7 +101,7 @@ def values(one: Candidate, wanted: Wanted, field: FacetField) -> Sequence[str]:
         return one.languages
     if field is FacetField.CLINIC:
         return (str(one.pair[1]),)
-    return [kind.value for kind in ((wanted.visit_modality,) if wanted.visit_modality else one.modalities)]
+    return [_CODES[kind] for kind in ((wanted.visit_modality,) if wanted.visit_modality else one.modalities)]
 
 
 def asked(wanted: Wanted, field: FacetField) -> frozenset[str]:
@@ -113,15 +115,12 @@ def asked(wanted: Wanted, field: FacetField) -> frozenset[str]:
     return frozenset([wanted.modality.value] if wanted.modality else [])
 
 
-def _passes(one: Candidate, wanted: Wanted, field: FacetField) -> bool:
-    named = asked(wanted, field)
-    return not named or not named.isdisjoint(values(one, wanted, field))
-
-
-def _counted(seen: Sequence[_Seen], wanted: Wanted, field: FacetField) -> list[tuple[str, int]]:
-    counts = Counter(
-        value for one in seen if one.is_hit(but=field) for value in dict.fromkeys(values(one.candidate, wanted, field))
-    )
+def _counted(counting: Sequence[Candidate], wanted: Wanted, field: FacetField) -> list[tuple[str, int]]:
+    """Most have the same few lists of values: those are counted, then what is in them."""
+    counts: Counter[str] = Counter()
+    for some, count in Counter(tuple(values(one, wanted, field)) for one in counting).items():
+        for value in dict.fromkeys(some):
+            counts[value] += count
     return largest(counts)
 
 

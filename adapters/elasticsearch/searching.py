@@ -55,7 +55,7 @@ class ElasticsearchEngine:
             _facets(wanted, answer["aggregations"]),
         )
 
-    async def candidates(self, wanted: Wanted) -> list[Candidate]:
+    async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> list[Candidate]:
         order = [by for name, by in queries.order(wanted, Sort.BEST) if name in {"score", "distance"}]
         body = {
             "query": queries.matching(wanted),
@@ -65,6 +65,8 @@ class ElasticsearchEngine:
             "stored_fields": "_none_",
             "timeout": WORK,
         }
+        if hits_only:
+            body["post_filter"] = queries.every(queries.facet_filters(wanted).values())
         answer = await self._connection.ask("POST", self._path, body, HITS)
         hits = answer["hits"]["hits"] if answer else ()
         kind = wanted.visit_type

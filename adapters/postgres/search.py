@@ -16,7 +16,8 @@ from domain.search_order import FIRST, Place
 
 # $1 ways that parts match (search_terms.Way), $2 how many parts; $3 visit type, $4 its modality; $5 latitude, $6 longitude,
 # $7 kilometres; $8 accepting. Facets' filters: $9 specialties, $10 languages, $11 clinics, $12 modality; each null where absent.
-# $13 sort, $14 how many, $15 to $20 the place behind which the page begins; $21: candidates instead of a page.
+# $13 sort, $14 how many, $15 to $20 the place behind which the page begins; $21: candidates instead of a page,
+# $22: only hits.
 SEARCH = """
 WITH way AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS w (part integer, points integer, terms text[], phrase boolean)
@@ -109,7 +110,9 @@ SELECT (SELECT count(*) FROM hit) AS total,
         SELECT json_agg(json_build_array(best.provider_id, best.clinic_id, best.score, best.sort_name, d.specialties,
             d.languages, d.visit_type_ids, d.modalities, d.latitude, d.longitude, best.next_day))
         FROM (
-            SELECT * FROM near ORDER BY score DESC, coalesce(km, 1e18), coalesce(next_day, '9999-01-01'), sort_name,
+            SELECT * FROM near
+            WHERE NOT $22::boolean OR (by_specialty AND by_language AND by_clinic AND by_modality)
+            ORDER BY score DESC, coalesce(km, 1e18), coalesce(next_day, '9999-01-01'), sort_name,
                 provider_id, clinic_id LIMIT $14::integer
         ) AS best JOIN search_documents AS d ON d.ctid = best.place
     ) END::text AS candidates
@@ -125,7 +128,7 @@ class PostgresEngine:
         self._database = database
 
     async def page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> Found:
-        row = await self._run(wanted, sort, first, after or FIRST, candidates=False)
+        row = await self._run(wanted, sort, first, after or FIRST)
         page = orjson.loads(row["page"] or "[]")
         matches = [_match(one) for one in page]
         facets = {
@@ -133,11 +136,13 @@ class PostgresEngine:
         }
         return Found(matches, row["total"], facets)
 
-    async def candidates(self, wanted: Wanted) -> Sequence[Candidate]:
-        row = await self._run(wanted, Sort.BEST, PAIRS_MAX, FIRST, candidates=True)
+    async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> Sequence[Candidate]:
+        row = await self._run(wanted, Sort.BEST, PAIRS_MAX, FIRST, candidates=True, hits_only=hits_only)
         return [_candidate(one) for one in orjson.loads(row["candidates"] or "[]")]
 
-    async def _run(self, wanted: Wanted, sort: Sort, first: int, after: Place, *, candidates: bool) -> Any:
+    async def _run(
+        self, wanted: Wanted, sort: Sort, first: int, after: Place, *, candidates: bool = False, hits_only: bool = False
+    ) -> Any:
         async with answering():
             reader = self._database.replica
             ways = await _ways(reader, wanted)
@@ -164,6 +169,7 @@ class PostgresEngine:
                 day,
                 *after[3:],
                 candidates,
+                hits_only,
             )
 
 

@@ -43,8 +43,8 @@ class Breaker:
     async def page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> Found:
         return await self._ask(lambda: self._engine.page(wanted, sort, first, after))
 
-    async def candidates(self, wanted: Wanted) -> Sequence[Candidate]:
-        return await self._ask(lambda: self._engine.candidates(wanted))
+    async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> Sequence[Candidate]:
+        return await self._ask(lambda: self._engine.candidates(wanted, hits_only=hits_only))
 
     @asynccontextmanager
     async def watching(self) -> AsyncGenerator[None, None]:

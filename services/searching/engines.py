@@ -18,12 +18,12 @@ class Engine(Protocol):
 
     `page`: sorted by anything but SOONEST, and without `opens`, which only the calendar can tell.
 
-    `candidates`: under all filters but those that are facets, at most PAIRS_MAX, the best first.
+    `candidates`: under all filters but those that are facets, with `hits_only` under all; at most PAIRS_MAX, the best first.
     """
 
     async def page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> Found: ...
 
-    async def candidates(self, wanted: Wanted) -> Sequence[Candidate]: ...
+    async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> Sequence[Candidate]: ...
 
 
 class Start(Protocol):

@@ -19,6 +19,11 @@ NOISE: Final = frozenset(
 )
 
 
+def prepare() -> None:
+    """Reads the phrases, half a second's work, before the first text comes."""
+    synonyms.longest()
+
+
 def parts(text: str) -> tuple[Part, ...]:
     """Each must match. None: the text asks for nothing."""
     found = list(_phrases(folding.words(text)))

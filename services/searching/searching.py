@@ -1,5 +1,6 @@
 """Who, where, how far and when next: an engine finds whom the text and the filters mean, the calendar says when."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -91,18 +92,20 @@ class Searching:
                 continue
         return await self._engines[-1].page(wanted, sort, first, after), len(self._engines) > 1
 
-    async def _candidates(self, wanted: Wanted) -> tuple[Sequence[Candidate], bool]:
+    async def _candidates(self, wanted: Wanted, *, hits_only: bool = False) -> tuple[Sequence[Candidate], bool]:
         for number, engine in enumerate(self._engines[:-1]):
             try:
-                return await engine.candidates(wanted), number > 0
+                return await engine.candidates(wanted, hits_only=hits_only), number > 0
             except EngineAway:
                 continue
-        return await self._engines[-1].candidates(wanted), len(self._engines) > 1
+        return await self._engines[-1].candidates(wanted, hits_only=hits_only), len(self._engines) > 1
 
     async def _by_calendar(
         self, wanted: Wanted, sort: Sort, first: int, after: Place | None
     ) -> tuple[Found, bool, Mapping[Pair, Start] | None]:
         """Who has a time between the dates, and who has the first: of thousands of candidates, asked at once."""
+        if wanted.opens is None and any(search_order.asked(wanted, field) for field in FacetField):
+            return await self._soonest(wanted, first, after)
         candidates, degraded = await self._candidates(wanted)
         if wanted.opens is not None:
             looked_at = search_order.countable(candidates, wanted)
@@ -113,6 +116,18 @@ class Searching:
             starts = await self._calendar.earliest(_questions(search_order.hits(candidates, wanted), wanted))
         times = {pair: start.at for pair, start in (starts or {}).items()}
         return search_order.decided(candidates, times, wanted, sort, first + 1, after), degraded, starts
+
+    async def _soonest(
+        self, wanted: Wanted, first: int, after: Place | None
+    ) -> tuple[Found, bool, Mapping[Pair, Start] | None]:
+        """Facets do not hang on the calendar here: the engine counts them, and only hits are looked at."""
+        (counted, without), (candidates, degraded) = await asyncio.gather(
+            self._page(wanted, Sort.BEST, 1, None), self._candidates(wanted, hits_only=True)
+        )
+        starts = await self._calendar.earliest(_questions(candidates, wanted))
+        times = {pair: start.at for pair, start in starts.items()}
+        found = search_order.decided(candidates, times, wanted, Sort.SOONEST, first + 1, after)
+        return Found(found.matches, counted.total, counted.facets), degraded or without, starts
 
     async def _hits(
         self, wanted: Wanted, matches: Sequence[Match], starts: Mapping[Pair, Start] | None

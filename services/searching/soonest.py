@@ -57,7 +57,8 @@ class _Sources:
 class Soonest:
     """Under the patients' limits for everyone (rule 53): the same times as `nextSlot` and `slots` tell patients.
 
-    Nothing that was taken when it was asked is answered, of what this process knows; see ARCHITECTURE.md for what others wrote.
+    No time is answered whose taking was acknowledged here before it was asked. What another process wrote is known with the stream:
+    in milliseconds, or else, by what `Trust` believes, within 7 s; booking decides in the database anyway.
     `recent`: whether this process has just written something of a provider that a replica may not know.
     """
 
