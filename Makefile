@@ -18,8 +18,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml | $(BIN)/uv
 run: $(VENV)/.ready ## set up, start everything and serve; Ctrl-C stops it, the data stays
 	@exec $(BIN)/appointments run
 
-test: $(VENV)/.ready ## set up and run every test
-	@$(BIN)/python -m pytest
+test: $(VENV)/.ready ## set up and run every test, two files at a time
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 prove: $(VENV)/.ready ## the same proofs at full size; writes docs/proofs.md
 	@$(BIN)/python -m tests.prove

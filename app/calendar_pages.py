@@ -1,4 +1,4 @@
-"""The calendar for other web sites and our own pages around it: choosing a time, booking, waiting for one, answering an offer."""
+"""The calendar for other web sites and our own pages around it: finding somebody, choosing a time, booking, waiting for one, answering an offer."""
 
 from collections.abc import Awaitable, Callable
 from html import escape
@@ -48,6 +48,10 @@ def routes(product: Product, ask: Ask) -> list[Route]:
     async def book(request: Request) -> Response:
         return _page(await _book(request, ask, mode))
 
+    # What is looked for is asked for by the page itself: here it is the same for everybody.
+    async def find(_: Request) -> Response:
+        return _page(_filled("find.html"))
+
     async def offer(_: Request) -> Response:
         return _page(_filled("offer.html", mode=mode))
 
@@ -60,6 +64,7 @@ def routes(product: Product, ask: Ask) -> list[Route]:
     found = [
         Route("/calendar", calendar, name="calendar"),
         Route("/book", book, name="book"),
+        Route("/find", find, name="find"),
         Route("/wait", wait, name="wait"),
         Route("/offer/{id}", offer, name="offer"),
         Route("/embed/v1/{name}", embed, name="embed"),

@@ -1,4 +1,4 @@
-"""The pages a browser gets: the start page, GraphiQL and the built files of app/web/static."""
+"""The pages a browser gets: the start page, search, GraphiQL and the built files of app/web/static."""
 
 import gzip
 import json

@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
 import structlog
@@ -22,6 +22,7 @@ from app.live.wire import Line, Wire
 from app.logs import uvicorn_level
 from app.refusal import Refused
 from app.settings import Settings, load_settings
+from app.streaming import beside
 from app.web import State, application
 from app.wiring import Product, product, tune_memory
 from app.workers import indexer, messenger, sweeper
@@ -231,19 +232,12 @@ async def _stopping() -> AsyncIterator[asyncio.Event]:
 
 @asynccontextmanager
 async def _worker(built: Product) -> AsyncIterator[None]:
-    tasks = [
-        asyncio.create_task(sweeper.sweep(built.sweeping)),
-        asyncio.create_task(messenger.message(built.messaging)),
-        asyncio.create_task(indexer.index(built.indexers)),
-    ]
-    try:
+    async with (
+        beside(sweeper.sweep(built.sweeping)),
+        beside(messenger.message(built.messaging)),
+        beside(indexer.index(built.indexers)),
+    ):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 async def _greet(built: Product, url: str) -> None:

@@ -184,6 +184,7 @@ PATHS = frozenset(
         "/metrics",
         "/calendar",
         "/book",
+        "/find",
         "/wait",
         "/embed/v1/widget.js",
         "/hooks/sms/status",

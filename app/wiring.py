@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from adapters.postgres import database as postgres
 from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.database import Database
+from adapters.postgres.decisions import KnownWishes
 from adapters.postgres.open_times import OpenTimes
 from adapters.postgres.search import PostgresEngine
 from adapters.postgres.standing import Standing
@@ -29,11 +30,13 @@ from app.settings import Settings
 from app.streaming import Streaming, beside
 from app.workers.indexer import indexers
 from app.workers.messenger import observe
+from app.workers.waitlist import filled
 from dataloaders.calendars import CachedCalendars, RecentWrites
 from dataloaders.loaders import Loaders
 from dataloaders.pages import Pages
 from dataloaders.staff import StaffPages
 from domain.access import Viewer
+from domain.streams import Event, Pulse
 from resolvers.context import Context, Services
 from services.alternatives import Alternatives
 from services.booking import Booking
@@ -79,6 +82,7 @@ class Product:
     warming: Warming
     recent: RecentWrites
     services: Services
+    wishes: KnownWishes
     sweeping: Sweeping
     messaging: Messaging
     indexers: list[Indexer]
@@ -97,6 +101,11 @@ class Product:
         staff = StaffPages(self.database, viewer, loaders)
         return Context(viewer, loaders, pages, staff, self.services)
 
+    def _heard(self, event: Event) -> None:
+        self.services.origins.heard(event)
+        if isinstance(event, Pulse):
+            self.wishes.live(event.epoch)
+
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
         """While it is open this process follows the stream: its calendars stay true, and who watches is told."""
@@ -104,7 +113,7 @@ class Product:
         async with (
             self.services.origins.kept(),
             self.streaming.relaying(),
-            self.streaming.followed(self.hub, self.trust, self.services.origins.heard),
+            self.streaming.followed(self.hub, self.trust, self._heard),
             beside(self.warming.run()) if self.settings.process_calendars else nullcontext(),
             self.search.engine.watching() if self.search else nullcontext(),
         ):
@@ -179,7 +188,9 @@ def _built(
     search = elasticsearch(settings, addresses, database)
     engines: list[Engine] = [*([search.engine] if search else []), PostgresEngine(database)]
     longest = timedelta(seconds=settings.offer_seconds_max)
-    desk = Desk(database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest)
+    desk = Desk(
+        database, known, Shield(lock), Alternatives(database, straight), recent.note, process, longest, filled=filled
+    )
     searching = Searching(database, standing, soonest, engines)
     return Product(
         settings=settings,
@@ -192,6 +203,7 @@ def _built(
         warming=Warming(database, standing, open_times, process),
         recent=recent,
         services=_services(desk, Live(hub, snapshots), searching, Suggesting(database, standing)),
+        wishes=desk.wishes,
         sweeping=Sweeping(desk),
         messaging=Messaging(database, mail.carriers, stopping, observe, mail.public_url),
         indexers=indexers(settings, addresses, database, known, [search.target] if search else []),

@@ -15,6 +15,7 @@ from adapters.postgres import (
     decisions,
     holds,
     messages,
+    offer_messages,
     offers,
     origins,
     patients,
@@ -96,7 +97,7 @@ class Loaders:
 
     @cached_property
     def reminders(self) -> DataLoader[int, list[Reminder] | None]:
-        return self._by_key(_timelines)
+        return self._by_key(self._timelines)
 
     @cached_property
     def recipient(self) -> DataLoader[int, Recipient | None]:
@@ -286,6 +287,15 @@ class Loaders:
                 found.update({(key, limit): told[key] for key in keys})
         return [found[one] for one in asked]
 
+    async def _timelines(self, reader: Reader, keys: Sequence[int]) -> dict[int, list[Reminder]]:
+        """Of the waitlist's offers those of clinics whose waitlist the viewer sees."""
+        kept = await messages.of_appointments(reader, keys)
+        offered = await offer_messages.about_appointments(reader, keys, patients.clinics_of(self._viewer))
+        unplanned: dict[int, list[tuple[Version, Recipient]]] = {}
+        for one in await messages.unplanned(reader, keys):
+            unplanned.setdefault(one.version.appointment_key, []).append((one.version, one.recipient))
+        return {key: timeline(kept.get(key, []), unplanned.get(key, []), offered.get(key, [])) for key in keys}
+
     async def _provider_pages(self, asked: list[ProviderPage]) -> list[list[tuple[str, Provider]]]:
         pages: dict[ProviderPage, list[tuple[str, Provider]]] = {}
         async with answering():
@@ -300,11 +310,3 @@ class Loaders:
 
 def _loader(load: Callable[[list[K]], Coroutine[Any, Any, Sequence[V]]]) -> DataLoader[K, V]:
     return DataLoader(load_fn=load, max_batch_size=BATCH_MAX)
-
-
-async def _timelines(reader: Reader, keys: Sequence[int]) -> dict[int, list[Reminder]]:
-    kept = await messages.of_appointments(reader, keys)
-    unplanned: dict[int, list[tuple[Version, Recipient]]] = {}
-    for one in await messages.unplanned(reader, keys):
-        unplanned.setdefault(one.version.appointment_key, []).append((one.version, one.recipient))
-    return {key: timeline(kept.get(key, []), unplanned.get(key, [])) for key in keys}

@@ -13,6 +13,7 @@ from domain.recipients import Channel, Recipient
 
 LATE_DAY_BEFORE: Final = timedelta(hours=6)
 LATE_TWO_HOURS: Final = timedelta(minutes=30)  # before the start
+SAYING_PAUSE: Final = timedelta(seconds=15)
 FIRST_RETRY_SECONDS: Final = 5
 LAST_RETRY_SECONDS: Final = 300
 
@@ -55,6 +56,7 @@ class Why(Enum):
     AFTER_QUIET = "Waits for the end of the quiet hours."
     RETRYING = "A try failed; it is tried again."
     UNKNOWN = "The last try was not answered; it is looked into."
+    SAYING = "It may have been said already; that is looked into."
     REFUSED = "The address was refused."
     UNDELIVERED = "It could not be delivered."
     UNREACHED = "No try succeeded in time."
@@ -128,7 +130,10 @@ class Reminder:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A message that is looked at because its time has come. `live` and `expires_at` are an offer's."""
+    """A message that is looked at because its time has come. `live` and `expires_at` are an offer's.
+
+    `said`: by another message, of an older version or on another channel; `saying`: perhaps, that is being found out.
+    """
 
     rule: MessageRule
     channel: Channel
@@ -140,6 +145,7 @@ class Due:
     said: bool
     live: bool = True
     expires_at: datetime | None = None
+    saying: bool = False
 
 
 class Verdict(Enum):
@@ -243,9 +249,14 @@ def plan_again(version: Version, recipient: Recipient, kept: Sequence[Kept]) -> 
     return found
 
 
-def timeline(kept: Sequence[Kept], unplanned: Sequence[tuple[Version, Recipient]]) -> list[Reminder]:
-    """What goes or went for an appointment, those due first come first; also what no worker has written down yet."""
-    lines = [(one.version, _as_it_counts(one), one.zone) for one in kept]
+def timeline(
+    kept: Sequence[Kept], unplanned: Sequence[tuple[Version, Recipient]], offered: Sequence[Kept] = ()
+) -> list[Reminder]:
+    """What goes or went for an appointment, those due first come first; also what no worker has written down yet.
+
+    `offered`: about offers of the waitlist that concern it.
+    """
+    lines = [(one.version, _as_it_counts(one), one.zone) for one in (*kept, *offered)]
     written = {one.version for one in kept}
     for version, recipient in unplanned:
         if version.version not in written:
@@ -285,6 +296,8 @@ def judge(due: Due, recipient: Recipient, now: datetime) -> Judged:
     last = due.expires_at or until(due.rule, due.rule_at, due.starts_at)
     if now > last or now == due.expires_at:
         return _too_late(due, Why.OFFER_OVER)
+    if due.saying:
+        return Judged(Verdict.WAIT, Why.SAYING, now + SAYING_PAUSE)
     blocked = cannot(due.channel, recipient)
     if blocked is not None:
         return Judged(Verdict.PASS, blocked)

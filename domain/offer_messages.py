@@ -43,3 +43,10 @@ def plan_offer(offer: OfferTold, recipient: Recipient, kept: Sequence[Kept]) -> 
         for one in kept
         if one.planned.status is MessageStatus.SCHEDULED and one.planned.channel not in planned
     ]
+
+
+def as_it_counts(planned: Planned, *, live: bool) -> Planned:
+    """About an offer that is over nothing more goes, whether or not a worker has seen that. `live`: it may, or may have gone."""
+    if live or planned.status is not MessageStatus.SCHEDULED:
+        return planned
+    return replace(planned, status=MessageStatus.SKIPPED, why=Why.OFFER_OVER)

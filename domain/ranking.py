@@ -272,8 +272,11 @@ def _inside(place: Place, windows: Iterable[Window], zone: ZoneInfo) -> bool:
 
 def newly_open(
     before: Schedule, after: Schedule, zone: ZoneInfo, kinds: Iterable[VisitType], first: date, last: date
-) -> list[tuple[int, int]]:
-    """UTC minutes, merged, of what visits may take on these dates that could not before an edit of the hours."""
+) -> list[tuple[int, int, frozenset[int]]]:
+    """UTC minutes of what visits may take on these dates that could not with other hours; and which kinds of visit.
+
+    Merged where they begin on the same date, so that a stretch is never longer than a day and a visit: each is decided at once.
+    """
     spans = []
     base, _ = availability.window(zone, first, last)
     for kind in kinds:
@@ -283,15 +286,18 @@ def newly_open(
         plane &= ~availability.offers(before, zone, kind, first, last)
         for bit in availability.bits(plane):
             start = (base + bit) * TICK_MINUTES
-            spans.append(
-                (start - kind.buffer_before_minutes, start + kind.duration_minutes + kind.buffer_after_minutes)
-            )
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+            end = start + kind.duration_minutes + kind.buffer_after_minutes
+            spans.append((start - kind.buffer_before_minutes, end, kind.key))
+    merged: list[tuple[int, int, frozenset[int]]] = []
+    day = None
+    for start, end, key in sorted(spans):
+        today = zones.at(start, zone).date()
+        if merged and today == day and start <= merged[-1][1]:
+            earlier = merged[-1]
+            merged[-1] = earlier[0], max(end, earlier[1]), earlier[2] | {key}
         else:
-            merged.append((start, end))
+            merged.append((start, end, frozenset({key})))
+            day = today
     return merged
 
 

@@ -189,6 +189,15 @@ class Resumed:
 Event = CalendarEvent | VisitEvent | OfferEvent | Pulse | Resumed
 
 
+def addressed(event: CalendarEvent | VisitEvent | OfferEvent) -> list[tuple[str, str]]:
+    """Topic and key of each message that tells it: calendars by clinic; visits by each clinic named, and by patient; offers by
+    patient (rule 36)."""
+    if isinstance(event, CalendarEvent):
+        return [(AVAILABILITY, ids.node(ids.CLINIC, event.clinic_key))]
+    by_clinic = [(STAFF, ids.node(ids.CLINIC, key)) for key in event.clinic_keys]
+    return [*by_clinic, (PATIENTS, ids.node(ids.PATIENT, event.patient_key))]
+
+
 def event(said: Any) -> Event:
     """The event in an envelope. Raises Malformed; fields that are not known yet are passed over."""
     try:

@@ -76,7 +76,8 @@ class Appointment(Node):
     reminders = strawberry.field(
         resolver=resolvers.reminders_of,
         graphql_type=list[Reminder],
-        description="What will go or went, when, through what, and why not; by the time it is due.",
+        description="What will go or went, when, through what, and why not; by the time it is due. Also about "
+        "offers of the waitlist that would move it, or that it came of.",
     )
 
 

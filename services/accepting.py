@@ -7,11 +7,11 @@ from typing import Any, Final
 from adapters.postgres import allocations, appointments, changes, locks, offers, waitlist
 from adapters.postgres.allocations import Confirmation
 from adapters.postgres.appointments import Locked
-from adapters.postgres.changes import Change, Request, Told
+from adapters.postgres.changes import By, Change, Request, Told
 from adapters.postgres.database import Connection
 from adapters.postgres.offers import StoredOffer
 from domain import ids
-from domain.access import Viewer
+from domain.access import Role, Viewer
 from domain.appointments import Appointment, AppointmentStatus
 from domain.faults import Unavailable
 from domain.outcomes import (
@@ -24,7 +24,7 @@ from domain.outcomes import (
 )
 from domain.waitlist import EntryStatus, OfferStatus
 from services import claims, offering, replays
-from services.desk import Desk, LockMissing, RolledBack, conflict
+from services.desk import Desk, Filled, LockMissing, RolledBack, conflict
 
 TRIES: Final = 3
 AcceptOutcome = OfferAccepted | OfferGone | PatientConflict | IdempotencyMismatch | NotFound
@@ -72,6 +72,9 @@ async def accept(desk: Desk, wanted: Wanted) -> Any:
                 desk.shield.released(resource_key)
             desk.shield.used(wanted.viewer.subject, wanted.request.key)
             await desk.wrote(touched, wanted.request)
+            if wanted.request.versions:  # A replay has changed nothing.
+                sooner = None if moved is None else moved.starts_at - outcome.appointment.starts_at
+                desk.filled(Filled(seen.now - seen.freed_at, sooner))
         return outcome
     raise Unavailable("the offer keeps changing")
 
@@ -93,6 +96,8 @@ async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment 
     stored = (await offers.offers(tx, [wanted.offer_key]))[wanted.offer_key]
     if stored.offer.status is not OfferStatus.LIVE or stored.run_out:
         return OfferGone(OfferStatus.EXPIRED if stored.run_out else stored.offer.status)
+    if viewer.role is Role.SYSTEM and not stored.consented:
+        return OfferGone(stored.offer.status)  # They changed their mind since it was looked at.
     moved = await _to_be_moved(tx, stored)
     if (moved and (moved.key, _resource(moved), moved.clinic_key)) != (
         seen and (seen.key, _resource(seen), seen.clinic_key)
@@ -100,6 +105,8 @@ async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment 
         raise LockMissing
     if moved is None:
         return await _book(tx, wanted, stored)
+    if viewer.role is Role.SYSTEM and moved.starts_at <= stored.offer.starts_at:
+        return PatientConflict(moved)  # It has gone earlier meanwhile; nobody is moved to a later time unasked.
     locked = await appointments.under_lock(tx, moved.key)
     assert locked is not None
     return await _move(tx, desk, wanted, stored, locked)
@@ -136,7 +143,7 @@ async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer,
     took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
     given = offering.gift(before.clinic_key, slot, took, (before.starts_at, before.ends_at), before.patient_key)
     await waitlist.set_status(tx, stored.offer.entry_key, EntryStatus.FULFILLED, 0, before.key)
-    closed = await offering.offer(tx, desk, given, stored.now)
+    closed = await offering.offer(tx, desk, given, stored.now, By(wanted.viewer, wanted.request.operation))
     freed = (starts, ends)
     own = claims.until(claims.span(stored.from_at, stored.to_at))
     if old_resource == stored.resource_key:

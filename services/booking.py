@@ -8,7 +8,7 @@ from adapters.postgres import allocations, appointments, bookings, changes, hold
 from adapters.postgres.allocations import Extension
 from adapters.postgres.bookings import Facts, Wanted
 from adapters.postgres.changes import Change, Request, Told
-from adapters.postgres.database import Connection
+from adapters.postgres.database import Connection, answering
 from domain import access, booking, ids
 from domain.access import Viewer
 from domain.appointments import Appointment, AppointmentStatus, Hold
@@ -106,7 +106,8 @@ class Booking:
         request = requests.request("releaseHold", idempotency_key, {"holdId": hold_id})
         key = ids.key(hold_id, ids.HOLD)
         database = self._desk.database
-        stored = (await holds.holds(database.primary, [key])).get(key) if key is not None else None
+        async with answering():
+            stored = (await holds.holds(database.primary, [key])).get(key) if key is not None else None
         if key is None or stored is None or stored.hold.caller != viewer.subject:
             outcome: ReleaseOutcome = await replays.replay_or_not_found(database.primary, viewer, request)
             return outcome

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
-from adapters.postgres import catalog, changes, clinics, holds, locks
+from adapters.postgres import catalog, changes, clinics, holds, locks, opened
 from adapters.postgres.changes import Change, Request, Told
 from adapters.postgres.database import Connection, Database, Reader, answering
 from domain import access, ids
@@ -21,7 +21,7 @@ from domain.outcomes import (
     StaleVersion,
     VisitTypeSaved,
 )
-from services import records, requests
+from services import coming_up, records, requests
 from services.desk import RolledBack
 from services.own_writes import NOTHING_KEPT, OwnWrites
 
@@ -86,6 +86,7 @@ class Catalog:
             touched = await catalog.providers_of_clinic(tx, before.key)
             if not locked.issuperset(touched):
                 return None
+        offered = await opened.waited_for(tx, touched)
         if before is None:
             clinic = await catalog.create_clinic(tx, clean)
         else:
@@ -94,6 +95,7 @@ class Catalog:
         stored = {"type": "ClinicSaved", "clinic": clinic.key}
         at = await _record(tx, viewer, request, stored, f"clinic:{clinic.key}", told)
         await catalog.tell_clinic(tx, clinic.key, at, records.INVALIDATED)
+        await coming_up.offers(tx, touched, offered, at)
         return ClinicSaved(clinic)
 
     async def save_provider(
@@ -153,11 +155,13 @@ class Catalog:
         visits = await _known_visit_types(tx, clean)
         if isinstance(visits, NotFound):
             return visits
+        offered = await opened.waited_for(tx, [before.key]) if before else {}
         provider = await _write_provider(tx, before, clean, places, visits)
         shown = sorted({*provider.clinic_keys, *(before.clinic_keys if before else ())})
         told = changes.told_to(provider.key, shown, records.INVALIDATED)
         stored = {"type": "ProviderSaved", "provider": provider.key}
-        await _record(tx, viewer, request, stored, f"provider:{provider.key}", told)
+        at = await _record(tx, viewer, request, stored, f"provider:{provider.key}", told)
+        await coming_up.offers(tx, [provider.key], offered, at)
         return ProviderSaved(provider)
 
     async def save_visit_type(

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from adapters.postgres import allocations, appointments, bookings, changes, locks
 from adapters.postgres.appointments import Locked
-from adapters.postgres.changes import Change, Request, Told
-from adapters.postgres.database import Connection
+from adapters.postgres.changes import By, Change, Request, Told
+from adapters.postgres.database import Connection, answering
 from domain import access, ids
 from domain.access import Viewer
 from domain.appointments import (
@@ -106,7 +106,8 @@ class Changing:
         self, viewer: Viewer, request: Request, appointment_id: str, version: int
     ) -> StatusOutcome:
         seen = await self._seen(viewer, appointment_id)
-        used = await changes.remembered(self._desk.database.primary, viewer.subject, request.key)
+        async with answering():
+            used = await changes.remembered(self._desk.database.primary, viewer.subject, request.key)
         if used is not None:
             return IdempotencyMismatch()
         if seen is None:
@@ -120,7 +121,8 @@ class Changing:
         key = ids.key(appointment_id, ids.APPOINTMENT)
         if key is None:
             return None
-        found = (await appointments.appointments(self._desk.database.primary, [key])).get(key)
+        async with answering():
+            found = (await appointments.appointments(self._desk.database.primary, [key])).get(key)
         if found is None or not viewer.sees_appointment(found.patient_key, found.clinic_key):
             return None
         return found
@@ -175,7 +177,7 @@ class Changing:
         if not status.live and locked.allocation is not None:
             key, resource_key, starts, ends = locked.allocation
             await allocations.occupy(tx, release=[key])
-            closed = await self._offer(tx, locked)
+            closed = await self._offer(tx, locked, By(viewer, request.operation))
             payload = claims.payload([(starts, ends)], closed)
             told = changes.told_to(resource_key, locked.told_clinics, payload)
         outcome = "AppointmentCancelled" if cancelled else "AppointmentStatusSet"
@@ -187,7 +189,7 @@ class Changing:
         after = (await appointments.appointments(tx, [before.key]))[before.key]
         return AppointmentCancelled(after, str(position)) if cancelled else AppointmentStatusSet(after)
 
-    async def _offer(self, tx: Connection, locked: Locked) -> list[Closed]:
+    async def _offer(self, tx: Connection, locked: Locked, by: By) -> list[Closed]:
         """What becomes of the time that the appointment has given up just now."""
         before = locked.appointment
         assert locked.allocation is not None
@@ -196,7 +198,7 @@ class Changing:
         took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
         visit = before.starts_at, before.ends_at
         given = offering.gift(before.clinic_key, slot, took, visit, before.patient_key)
-        return await offering.offer(tx, self._desk, given, locked.now)
+        return await offering.offer(tx, self._desk, given, locked.now, by)
 
     async def _locked(
         self, tx: Connection, viewer: Viewer, request: Request, seen: Appointment, version: int
@@ -286,7 +288,7 @@ class Changing:
         await end_meeting(tx, granted)
         opened = granted.opened
         closed = [claims.until(claims.span(granted.from_at, granted.to_at))]
-        offered = await self._offer(tx, locked)
+        offered = await self._offer(tx, locked, By(viewer, request.operation))
         if old_resource == granted.resource_key:
             opened.append((starts, ends))
             closed += offered

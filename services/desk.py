@@ -35,8 +35,20 @@ class RolledBack(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """A time that was given up and has found somebody, `waited` later. `sooner`: how much earlier they come, where they moved."""
+
+    waited: timedelta
+    sooner: timedelta | None
+
+
+def _unobserved(_: Filled) -> None:
+    """Nobody counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
-    """What every write of the calendar works with."""
+    """What every write of the calendar works with. `filled` is told once of each time that found somebody, after the commit."""
 
     database: Database
     known: KnownSchedules
@@ -46,6 +58,7 @@ class Desk:
     own: OwnWrites = NOTHING_KEPT
     offer_max: timedelta = waitlist.OFFER_MAX
     wishes: KnownWishes = field(default_factory=KnownWishes)
+    filled: Callable[[Filled], None] = _unobserved
 
     async def wrote(self, resource_keys: list[int], request: Request) -> None:
         """After a commit: nothing here may go on telling the calendars of before."""

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from adapters.notifications.carriers import Carrier
-from adapters.postgres import messages, offer_messages, sending
+from adapters.postgres import locks, messages, offer_messages, sending
 from adapters.postgres.database import Connection, Database, answering
 from adapters.postgres.sending import Claimed
 from domain.letters import Accepted, AddressRefused, Letter, NotSent, OutcomeUnknown
@@ -36,13 +36,19 @@ from services.stopping import Stopping
 
 PLAN_BATCH: Final = 200
 SEND_BATCH: Final = 25
-LEASE: Final = timedelta(seconds=60)  # Three calls of 10 s and what lies between; then whoever had it counts as dead.
+LEASE: Final = timedelta(seconds=60)  # Two calls of 10 s and what lies between; then whoever had it counts as dead.
+LAST_CALL: Final = timedelta(
+    seconds=45
+)  # After the claim; a call that begins later could still be on its way at the lease's end.
+# How long a message that may have gone, but is not to go any more, waits for a provider that can't be asked.
+ASKED_FOR: Final = timedelta(minutes=15)
 ENDED: Final = {
     Verdict.SKIP: MessageStatus.SKIPPED,
     Verdict.FAIL: MessageStatus.FAILED,
     Verdict.PASS: MessageStatus.SKIPPED,
 }
 Observe = Callable[[MessageRule, Channel, str], None]
+Aside = tuple[int, int, Judged]  # message, its tries, what becomes of it
 log = structlog.get_logger()
 
 
@@ -55,8 +61,15 @@ class Behind:
     seconds: float
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Messaging:
-    """`observe` is told the outcome of every try and of every message that will not go. `public_url`: where links lead."""
+    """`observe` is told the outcome of every try and of every message that will not go. `public_url`: where links lead.
+
+    `clock` is this machine's: it is compared with the provider's.
+    """
 
     def __init__(
         self,
@@ -65,12 +78,14 @@ class Messaging:
         stopping: Stopping,
         observe: Observe = lambda rule, channel, outcome: None,
         public_url: str = "",
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         self._database = database
         self._carriers = carriers
         self._stopping = stopping
         self._observe = observe
         self._public_url = public_url.rstrip("/")
+        self._clock = clock
 
     @property
     def channels(self) -> Sequence[Channel]:
@@ -115,25 +130,36 @@ class Messaging:
         return len(asked)
 
     async def send(self, channel: Channel) -> int:
-        """A batch of what is due on a channel: claimed, looked at, sent all at once. How many were looked at."""
+        """A batch of what is due on a channel: claimed, looked at, sent all at once. How many were looked at.
+
+        What is not to go, but may have gone, is asked about before it is put aside.
+        """
         async with answering():
             if not await sending.is_due(self._database.primary, channel):
                 return 0
+        last_call = asyncio.get_running_loop().time() + LAST_CALL.total_seconds()
+        asks = self._carriers[channel].asks_first
         async with self._database.transaction() as tx:
             claimed = await sending.due(tx, channel, SEND_BATCH)
             judged = [(one, judge(one.due, one.recipient, one.now)) for one in claimed]
-            await self._put_aside(tx, [pair for pair in judged if pair[1].verdict is not Verdict.SEND])
-            going = [one for one, what in judged if what.verdict is Verdict.SEND]
+            going = [(one, what) for one, what in judged if what.verdict is Verdict.SEND or (asks and one.unknown)]
+            aside = [
+                (one, what) for one, what in judged if what.verdict is not Verdict.SEND and not (asks and one.unknown)
+            ]
+            await _put_aside(tx, [(one.letter.message_key, one.due.tries, what) for one, what in aside])
             if going:
-                keys = [(one.letter.message_key, one.unknown) for one in going]
-                await sending.begin_tries(tx, keys, datetime.now(UTC), LEASE)
-            links = await self._links(tx, going) if channel is Channel.EMAIL else {}
-        for one, what in judged:
-            if what.why is not None and what.verdict in ENDED:
-                self._observe(one.due.rule, channel, ENDED[what.verdict].value)
-        tried = await asyncio.gather(
-            *(self._try(one, self._linked(one.letter, links)) for one in going), return_exceptions=True
+                keys = [(one.letter.message_key, one.unknown) for one, _ in going]
+                await sending.begin_tries(tx, keys, self._clock(), LEASE)
+            links = await self._links(tx, [one for one, _ in going]) if channel is Channel.EMAIL else {}
+        for one, what in aside:
+            self._note_end(one.letter, what)
+        tries = (
+            self._try(one, self._linked(one.letter, links), last_call)
+            if what.verdict is Verdict.SEND
+            else self._ask(one, self._linked(one.letter, links), what)
+            for one, what in going
         )
+        tried = await asyncio.gather(*tries, return_exceptions=True)
         for fault in tried:
             if isinstance(fault, BaseException):
                 raise fault
@@ -149,43 +175,28 @@ class Messaging:
         for carrier in self._carriers.values():
             await carrier.close()
 
-    async def _put_aside(self, tx: Connection, some: Sequence[tuple[Claimed, Judged]]) -> None:
-        waits = [
-            (one.letter.message_key, what.why, what.at)
-            for one, what in some
-            if what.verdict is Verdict.WAIT and what.why and what.at
-        ]
-        ends = [
-            (one.letter.message_key, ENDED[what.verdict], what.why, what.verdict in (Verdict.PASS, Verdict.FAIL))
-            for one, what in some
-            if what.verdict in ENDED and what.why
-        ]
-        if waits:
-            await sending.put_off(tx, waits)
-        if ends:
-            await sending.give_up(tx, ends)
-
     async def _links(self, tx: Connection, going: Sequence[Claimed]) -> dict[str, str]:
         new = {one.letter.to.lower(): token_urlsafe(24) for one in going if one.letter.stop_token is None}
         return await sending.make_links(tx, new) if new else {}
 
-    async def _try(self, one: Claimed, letter: Letter) -> None:
+    async def _try(self, one: Claimed, letter: Letter, last_call: float) -> None:
         """One call, and what came of it. Whatever is not written down is found by the lease and asked about."""
         tries, key, carrier = one.due.tries + 1, letter.message_key, self._carriers[letter.channel]
         pool = self._database.primary
-        pause = timedelta(seconds=pause_seconds(tries))
         try:
-            accepted = await self._arrived(one, letter) if one.unknown and carrier.asks_first else None
-            if accepted is None:
-                accepted = await carrier.send(letter)
+            if one.unknown and carrier.asks_first and await self._arrived(one, letter):
+                return
+            if asyncio.get_running_loop().time() > last_call:
+                self._note(letter, "retried", "this worker was held up; another takes it over")
+                return
+            if one.unknown and not await self._still_ours(letter, tries):
+                return
+            accepted = await carrier.send(letter)
         except NotSent as fault:
-            self._note(letter, "retried", str(fault))
-            async with answering():
-                await sending.try_again(pool, key, tries, Why.RETRYING, pause, unknown=False)
+            # This one did not go; a try before it may have, and be listed only later.
+            await self._again(letter, tries, Why.RETRYING, str(fault), unknown=one.unknown)
         except OutcomeUnknown as fault:
-            self._note(letter, "unknown", str(fault))
-            async with answering():
-                await sending.try_again(pool, key, tries, Why.UNKNOWN, pause, unknown=True)
+            await self._again(letter, tries, Why.UNKNOWN, str(fault), unknown=True)
         except AddressRefused as fault:
             self._note(letter, "failed", str(fault))
             if fault.stopped:
@@ -195,23 +206,73 @@ class Messaging:
         else:
             await self._accepted(letter, tries, accepted)
 
-    async def _arrived(self, one: Claimed, letter: Letter) -> Accepted | None:
-        """What an earlier try left at the provider, unless that is another message's. Raises OutcomeUnknown."""
-        assert one.tried_at is not None
-        found = await self._carriers[letter.channel].find(letter, one.tried_at)
+    async def _still_ours(self, letter: Letter, tries: int) -> bool:
         async with answering():
-            taken = await sending.known_to_us(
-                self._database.primary, [each.provider_id or "" for each in found], letter.message_key
-            )
-        return next((each for each in found if each.provider_id not in taken), None)
+            return await sending.calls(self._database.primary, letter.message_key, tries, self._clock())
+
+    async def _ask(self, one: Claimed, letter: Letter, what: Judged) -> None:
+        """It may have gone and is not to go any more: then it has gone, or `what` becomes of it."""
+        assert one.tried_at is not None
+        tries = one.due.tries + 1
+        try:
+            if await self._arrived(one, letter):
+                return
+        except OutcomeUnknown as fault:
+            if self._clock() < one.tried_at + ASKED_FOR:
+                await self._again(letter, tries, Why.UNKNOWN, str(fault), unknown=True)
+                return
+        async with self._database.transaction() as tx:
+            await _put_aside(tx, [(letter.message_key, tries, what)])
+        self._note_end(letter, what)
+
+    async def _again(self, letter: Letter, tries: int, why: Why, fault: str, *, unknown: bool) -> None:
+        self._note(letter, "unknown" if why is Why.UNKNOWN else "retried", fault)
+        pause = timedelta(seconds=pause_seconds(tries))
+        async with answering():
+            await sending.try_again(self._database.primary, letter.message_key, tries, why, pause, unknown=unknown)
+
+    async def _arrived(self, one: Claimed, letter: Letter) -> bool:
+        """Whether an earlier try left something at the provider that is no other message's; then that is written down.
+
+        Raises OutcomeUnknown.
+        """
+        assert one.tried_at is not None
+        tries, key = one.due.tries + 1, letter.message_key
+        some = [each for each in await self._carriers[letter.channel].find(letter, one.tried_at) if each.provider_id]
+        if not some:
+            return False
+        ids = [each.provider_id for each in some if each.provider_id]
+        async with self._database.locked(None, map(locks.delivery, ids)) as tx:
+            taken = await sending.known_to_us(tx, ids, key)
+            own = next((each for each in some if each.provider_id not in taken), None)
+            if own is None:
+                return False
+            if own.delivery in NOT_DELIVERED:
+                await sending.failed(tx, key, tries, Why.UNDELIVERED, own)
+            else:
+                await sending.found(tx, key, tries, own)
+        self._observe(letter.rule, letter.channel, "failed" if own.delivery in NOT_DELIVERED else "sent")
+        return True
 
     async def _accepted(self, letter: Letter, tries: int, accepted: Accepted) -> None:
-        async with answering():
-            if accepted.delivery in NOT_DELIVERED:
-                await sending.failed(self._database.primary, letter.message_key, tries, Why.UNDELIVERED)
+        """The provider's own answer; what was taken for another's by its text is taken back."""
+        if accepted.provider_id is None:
+            async with answering():
+                await sending.sent(self._database.primary, letter.message_key, accepted)
+            self._observe(letter.rule, letter.channel, "sent")
+            return
+        failed = accepted.delivery in NOT_DELIVERED
+        async with self._database.locked(None, [locks.delivery(accepted.provider_id)]) as tx:
+            if failed:
+                await sending.take_back(tx, accepted.provider_id, letter.message_key)
+                await sending.failed(tx, letter.message_key, tries, Why.UNDELIVERED, accepted)
             else:
-                await sending.sent(self._database.primary, letter.message_key, tries, accepted)
-        self._observe(letter.rule, letter.channel, "failed" if accepted.delivery in NOT_DELIVERED else "sent")
+                await sending.sent(tx, letter.message_key, accepted)
+        self._observe(letter.rule, letter.channel, "failed" if failed else "sent")
+
+    def _note_end(self, letter: Letter, what: Judged) -> None:
+        if what.verdict in ENDED:
+            self._observe(letter.rule, letter.channel, ENDED[what.verdict].value)
 
     def _note(self, letter: Letter, outcome: str, reason: str) -> None:
         """Neither the text nor the address: whose it was stands in the table."""
@@ -224,3 +285,21 @@ class Messaging:
         if letter.offer_key is not None:
             letter = replace(letter, link=f"{self._public_url}/offer/{letter.offer_id}")
         return letter if letter.stop_token else replace(letter, stop_token=links.get(letter.to.lower()))
+
+
+async def _put_aside(tx: Connection, some: Sequence[Aside]) -> None:
+    """Nothing of those that were settled meanwhile."""
+    waits = [
+        (key, tries, what.why, what.at)
+        for key, tries, what in some
+        if what.verdict is Verdict.WAIT and what.why and what.at
+    ]
+    ends = [
+        (key, tries, ENDED[what.verdict], what.why, what.verdict in (Verdict.PASS, Verdict.FAIL))
+        for key, tries, what in some
+        if what.verdict in ENDED and what.why
+    ]
+    if waits:
+        await sending.put_off(tx, waits)
+    if ends:
+        await sending.give_up(tx, ends)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from adapters.postgres import allocations, calendars, changes, decisions, holds, offers, waitlist
 from adapters.postgres.allocations import Claim
 from adapters.postgres.calendars import KnownSchedules, Times
-from adapters.postgres.changes import Told
+from adapters.postgres.changes import By, Told
 from adapters.postgres.database import Connection
 from adapters.postgres.offers import Made, Source, StoredOffer
 from domain import availability, ids, ranking, zones
@@ -30,13 +30,15 @@ REACH_TICKS: Final = availability.TICKS_BEFORE + availability.TICKS_AFTER
 
 @dataclass(frozen=True, slots=True)
 class Gift:
-    """Time that was given up, as the database has it. `cascade_key`: it was offered before, and by which cascade."""
+    """Time that was given up, as the database has it. `cascade_key`: it was offered before, and by which cascade. `kinds`: it has
+    come up for these kinds of visit; the others had it before."""
 
     freed: Freed
     resource_key: int
     from_at: datetime
     to_at: datetime
     cascade_key: int | None = None
+    kinds: frozenset[int] | None = None
 
 
 def gift(
@@ -46,6 +48,7 @@ def gift(
     visit: tuple[datetime, datetime] | None,
     giver: int | None,
     cascade_key: int | None = None,
+    kinds: frozenset[int] | None = None,
 ) -> Gift:
     """`slot` names what was given up, `allocation` what it took, `visit` the visit itself, where it was one."""
     from_at, to_at = allocation
@@ -53,10 +56,10 @@ def gift(
     freed = Freed(
         clinic_key, slot.provider_id, _minute(from_at), -int(-to_at.timestamp() // 60), giver, slot.opening_id, seen
     )
-    return Gift(freed, slot.opening_id or slot.provider_id, from_at, to_at, cascade_key)
+    return Gift(freed, slot.opening_id or slot.provider_id, from_at, to_at, cascade_key, kinds)
 
 
-async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime) -> list[Closed]:
+async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime, by: By) -> list[Closed]:
     """Gives the time to whom it should go, or to nobody; answers what is taken by offers, for the stream's event."""
     if given.to_at <= now:
         return []
@@ -75,9 +78,8 @@ async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime) -> list[
     if not chosen:
         return []
     by_key = {one.key: one for one in some}
-    return await _claim(
-        tx, desk, given, cascade, now, [(by_key[one.entry_key], one.place) for one in chosen if one.place]
-    )
+    got = [(by_key[one.entry_key], one.place) for one in chosen if one.place]
+    return await _claim(tx, desk, given, cascade, now, got, by)
 
 
 async def _claim(
@@ -87,6 +89,7 @@ async def _claim(
     cascade: int,
     now: datetime,
     chosen: Sequence[tuple[Candidate, Place]],
+    by: By,
 ) -> list[Closed]:
     opening, lane = given.freed.opening_key, 0
     if opening is not None:
@@ -104,7 +107,7 @@ async def _claim(
             raise Unavailable("a time that was given up is not free")
         until = offered_until(now, starts_at, one.notice_minutes, desk.offer_max)
         made.append(Made(one.key, one.patient_key, owner, place.visit_type_key, starts_at, ends_at, until))
-    source = Source(cascade, given.freed.giver, given.freed.provider_key, given.freed.clinic_key, opening, now)
+    source = Source(cascade, given.freed.giver, given.freed.provider_key, given.freed.clinic_key, opening, now, by)
     await offers.make(tx, source, made)
     return [claims.until(claims.span(*span)) for span in spans]
 
@@ -114,7 +117,7 @@ async def _places(
 ) -> tuple[ZoneInfo, list[Place]]:
     """The clinic's zone, and every start that became possible, for the visit types that are waited for."""
     freed = given.freed
-    kinds = sorted({one.visit_type_key for one in waiting})
+    kinds = sorted(key for key in {one.visit_type_key for one in waiting} if given.kinds is None or key in given.kinds)
     pair = freed.provider_key, freed.clinic_key
     first, last = freed.start // TICK_MINUTES, -(-freed.end // TICK_MINUTES)
     numbers = chunks(first - REACH_TICKS, last + REACH_TICKS)
@@ -164,7 +167,7 @@ async def _schedule(tx: Connection, known: KnownSchedules, times: Times) -> Sche
 
 
 async def end(
-    tx: Connection, desk: Desk, stored: StoredOffer, status: OfferStatus, entry: tuple[EntryStatus, int]
+    tx: Connection, desk: Desk, stored: StoredOffer, status: OfferStatus, entry: tuple[EntryStatus, int], by: By
 ) -> list[Told]:
     """An offer that is not taken: its time goes to the next (never to the same entry again in this cascade), else to everybody.
 
@@ -177,7 +180,7 @@ async def end(
     given = gift(
         stored.offer.clinic_key, stored.slot, (stored.from_at, stored.to_at), visit, stored.giver, stored.cascade_key
     )
-    closed = await offer(tx, desk, given, stored.now)
+    closed = await offer(tx, desk, given, stored.now, by)
     payload = claims.payload([claims.span(stored.from_at, stored.to_at)], closed)
     return changes.told_to(stored.resource_key, await told_clinics(tx, stored.slot), payload)
 

@@ -15,9 +15,8 @@ import structlog
 from adapters.postgres import stream
 from adapters.postgres.database import Connection, answering, disconnect
 from adapters.postgres.stream import Numbered
-from domain import ids
 from domain.faults import RequestInProgress, Unavailable
-from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent, OfferEvent, VisitEvent
+from domain.streams import CalendarEvent, OfferEvent, VisitEvent, addressed
 
 TRY_LOCK_SECONDS: Final = 1.0
 BREATH_SECONDS: Final = 0.005  # Between two looks at least: one for each of many commits would cost bookings.
@@ -228,9 +227,6 @@ class _Term:
 
 
 def messages(event: CalendarEvent | VisitEvent | OfferEvent) -> list[Message]:
-    """What the broker gets: calendars by clinic; visits by each clinic named, and by patient; offers by patient (rule 36)."""
+    """What the broker gets."""
     text = orjson.dumps(event.envelope()).decode()
-    if isinstance(event, CalendarEvent):
-        return [(AVAILABILITY, ids.node(ids.CLINIC, event.clinic_key), text)]
-    by_clinic = [(STAFF, ids.node(ids.CLINIC, key), text) for key in event.clinic_keys]
-    return [*by_clinic, (PATIENTS, ids.node(ids.PATIENT, event.patient_key), text)]
+    return [(topic, key, text) for topic, key in addressed(event)]

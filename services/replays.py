@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from adapters.postgres import appointments, changes, holds, waitlist
 from adapters.postgres.changes import Request
-from adapters.postgres.database import Reader
+from adapters.postgres.database import Reader, answering
 from domain import ids, zones
 from domain.access import Viewer
 from domain.appointments import Appointment, Hold, Slot, SlotStatus
@@ -72,8 +72,9 @@ def _slot(slot_id: str, slot: ids.SlotKey, starts_at: datetime, ends_at: datetim
 
 async def replay_or_not_found(reader: Reader, viewer: Viewer, request: Request) -> Any:
     """For what can't be found any more: the key may say what became of it."""
-    remembered = await changes.remembered(reader, viewer.subject, request.key)
-    return NotFound() if remembered is None else await replay(reader, viewer, request, remembered)
+    async with answering():
+        remembered = await changes.remembered(reader, viewer.subject, request.key)
+        return NotFound() if remembered is None else await replay(reader, viewer, request, remembered)
 
 
 async def replay(reader: Reader, viewer: Viewer, request: Request, remembered: Remembered) -> Any:

@@ -5,18 +5,18 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
-from adapters.postgres import appointments, calendars, changes, clinics, locks, schedules, waitlist
+from adapters.postgres import appointments, calendars, changes, clinics, locks, opened, schedules
 from adapters.postgres.changes import Change, Request
 from adapters.postgres.database import Connection, Database, Reader, answering
+from adapters.postgres.opened import Waited
 from adapters.postgres.schedules import Standing
-from domain import access, booking, days, fields, ids, zones
+from domain import access, days, fields, ids, zones
 from domain.access import Viewer
 from domain.clinics import VisitType
 from domain.faults import BadInput
 from domain.outcomes import IdempotencyMismatch, InvalidInput, NotFound, ScheduleSaved, StaleVersion
-from domain.ranking import newly_open
 from domain.schedules import TICK_MINUTES, ExceptionKind, Schedule, WeeklyHours, overlapping
-from services import records, requests
+from services import coming_up, records, requests
 from services.desk import RolledBack
 from services.own_writes import NOTHING_KEPT, OwnWrites
 
@@ -24,7 +24,6 @@ ROWS_MAX: Final = 200
 EXCEPTIONS_MAX: Final = 2000
 DAYS_AHEAD_MAX: Final = 800
 REASON_MAX: Final = 255
-OFFERED_DAYS_MAX: Final = 120  # how far ahead newly opened hours are offered to the waitlist
 HoursOutcome = ScheduleSaved | StaleVersion | InvalidInput | IdempotencyMismatch | NotFound
 ExceptionOutcome = ScheduleSaved | InvalidInput | IdempotencyMismatch | NotFound
 Pair = tuple[int, int]
@@ -161,7 +160,8 @@ class Schedules:
             change = Change(viewer, request, standing.now, stored, entity, pair[1], told=told)
             await changes.record(tx, change)
             if before is not None:
-                await _note_opened(tx, pair, standing, before)
+                waited, schedule, kinds = before
+                await coming_up.hours(tx, pair, waited, kinds, schedule, standing.now)
             return await _saved(tx, pair)
 
 
@@ -222,29 +222,14 @@ def _exception(added: ExceptionInput, standing: Standing) -> tuple[int, int, str
     return opens, closes, (added.reason or "").strip() or None
 
 
-async def _waited_for(tx: Connection, pair: Pair) -> tuple[Schedule, list[VisitType]] | None:
+async def _waited_for(tx: Connection, pair: Pair) -> tuple[Waited, Schedule, list[VisitType]] | None:
     """The hours before an edit, where somebody waits for what the provider offers there."""
-    keys = await waitlist.kinds_waited_for(tx, pair[1], pair[0])
-    if not keys:
+    waited = (await opened.waited_for(tx, [pair[0]])).get(pair)
+    if waited is None:
         return None
-    kinds = await clinics.visit_types(tx, keys)
-    return (await calendars.schedules(tx, [pair])).get(pair, Schedule(*pair, 0)), list(kinds.values())
-
-
-async def _note_opened(
-    tx: Connection, pair: Pair, standing: Standing, before: tuple[Schedule, list[VisitType]]
-) -> None:
-    """Writes down which hours the edit has opened; the sweeper offers them to those who wait."""
-    schedule, kinds = before
-    after = (await calendars.schedules(tx, [pair])).get(pair, Schedule(*pair, 0))
-    last = await waitlist.last_waited_for(tx, pair[1])
-    first = zones.today(standing.now, standing.zone)
-    if last is None or last < first:
-        return
-    last = min(last, first + timedelta(days=OFFERED_DAYS_MAX))
-    spans = newly_open(schedule, after, standing.zone, kinds, first, last)
-    if spans:
-        await waitlist.add_opened(tx, *pair, [(booking.instant(start), booking.instant(end)) for start, end in spans])
+    kinds = await clinics.visit_types(tx, sorted(waited.kinds))
+    before = (await calendars.schedules(tx, [pair])).get(pair, Schedule(*pair, 0))
+    return waited, before, list(kinds.values())
 
 
 async def _again(reader: Reader, outcome: dict[str, Any]) -> ScheduleSaved:

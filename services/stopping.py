@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from adapters.postgres import changes, messages, preferences, sending
+from adapters.postgres import changes, locks, messages, preferences, sending
 from adapters.postgres.database import Database, answering
 from domain import ids
 from domain.access import Role, Viewer
@@ -40,8 +40,10 @@ class Stopping:
     async def delivered(self, provider_id: str, message_id: str | None, delivery: str) -> bool:
         """How far an SMS came. Never backwards; False for one that is not ours."""
         key = ids.key(message_id, ids.MESSAGE) if message_id else None
-        async with self._database.transaction() as tx:
+        async with self._database.locked(None, [locks.delivery(provider_id)]) as tx:
             found = await sending.named(tx, provider_id, key)
+            if found is not None and found.provider_id is None:
+                await sending.take_back(tx, provider_id, found.key)
             if found is not None and further(found.delivery, delivery):
                 await sending.delivered(tx, found.key, provider_id, delivery, failed=delivery in NOT_DELIVERED)
         return found is not None

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import structlog
 
-from adapters.postgres import changes, decisions, holds, locks, offers, waitlist
-from adapters.postgres.changes import Change, Request
+from adapters.postgres import changes, decisions, holds, locks, offers, opened, waitlist
+from adapters.postgres.changes import By, Change, Request
 from adapters.postgres.database import answering
-from adapters.postgres.waitlist import Opened
+from adapters.postgres.opened import Opened
 from domain import ids, zones
 from domain.access import Role, Viewer
 from domain.faults import RequestInProgress, Unavailable
@@ -68,9 +68,9 @@ class Sweeping:
         return done
 
     async def offer_opened(self) -> int:
-        """Offers hours that edits have newly opened, a stretch a transaction; answers how many were looked at."""
+        """Offers times that have come up for the first time, a stretch a transaction; answers how many were looked at."""
         done = 0
-        for one in await waitlist.opened(self._desk.database.primary, OFFERS_AT_ONCE):
+        for one in await opened.opened(self._desk.database.primary, OFFERS_AT_ONCE):
             done += await self._tried(self._offer(one))
         return done
 
@@ -82,7 +82,7 @@ class Sweeping:
         for clinic_key, zone in await waitlist.clinics_to_look_at(reader, latest):
             today = zones.today(now, zones.named(zone))
             async with self._desk.database.locked(None, [locks.waitlist(clinic_key)]) as tx:
-                ended += await waitlist.end_old(tx, clinic_key, today, BATCH)
+                ended += await waitlist.end_old(tx, clinic_key, today, BATCH, By(SYSTEM, "expireEntry"))
         return ended
 
     async def figures(self) -> dict[tuple[str, str], int]:
@@ -117,7 +117,7 @@ class Sweeping:
             if stored.offer.status is not OfferStatus.LIVE or (status is OfferStatus.EXPIRED and not stored.run_out):
                 return False
             entry = after_miss(stored.misses) if stored.run_out else (EntryStatus.ACTIVE, stored.misses)
-            told = await offering.end(tx, desk, stored, status, entry)
+            told = await offering.end(tx, desk, stored, status, entry, By(SYSTEM, request.operation))
             change = Change(
                 SYSTEM, request, stored.now, replays.waiting("OfferDeclined", stored.offer.entry_key),
                 f"offer:{offer_key}", stored.offer.clinic_key, stored.offer.patient_key, told=told,
@@ -135,30 +135,24 @@ class Sweeping:
             await self._end(offer_key, OfferStatus.SUPERSEDED)
         return isinstance(outcome, OfferAccepted)
 
-    async def _offer(self, opened: Opened) -> bool:
+    async def _offer(self, one: Opened) -> bool:
         desk, request = self._desk, Request("", "offerOpened", b"")
-        keys = [locks.waitlist(opened.clinic_key), locks.resource(opened.provider_key)]
+        keys = [locks.waitlist(one.clinic_key), locks.resource(one.resource_key)]
         async with desk.database.locked(None, keys) as tx:
-            if not await waitlist.drop_opened(tx, opened.key):
+            if not await opened.drop(tx, one.key):
                 return False
-            slot = ids.SlotKey(opened.provider_key, opened.clinic_key, 0)
-            given = offering.gift(opened.clinic_key, slot, (opened.starts_at, opened.ends_at), None, None)
+            slot = ids.SlotKey(one.provider_key, one.clinic_key, 0, None, one.opening_key)
+            given = offering.gift(one.clinic_key, slot, (one.starts_at, one.ends_at), None, None, kinds=one.kinds)
             now = await changes.now(tx)
-            closed = await offering.offer(tx, desk, given, now)
+            closed = await offering.offer(tx, desk, given, now, By(SYSTEM, request.operation))
             if closed:
                 told = changes.told_to(
-                    opened.provider_key, await offering.told_clinics(tx, slot), claims.payload([], closed)
+                    one.resource_key, await offering.told_clinics(tx, slot), claims.payload([], closed)
                 )
-                change = Change(
-                    SYSTEM,
-                    request,
-                    now,
-                    {"type": "Opened"},
-                    f"provider:{opened.provider_key}",
-                    opened.clinic_key,
-                    told=told,
-                )
-                await changes.record(tx, change)
+                if one.opening_key is not None:  # Its other places go one after another.
+                    await opened.add_openings(tx, [(one.opening_key, one.places - 1)])
+                outcome, entity = {"type": "Opened"}, f"provider:{one.provider_key}"
+                await changes.record(tx, Change(SYSTEM, request, now, outcome, entity, one.clinic_key, told=told))
         if closed:
-            await desk.wrote([opened.provider_key], request)
+            await desk.wrote([one.resource_key], request)
         return True

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from adapters.postgres import appointments, changes, clinics, locks, offers, waitlist
-from adapters.postgres.changes import Change, Request, Told
+from adapters.postgres.changes import By, Change, Request, Told
 from adapters.postgres.database import Connection, answering
 from adapters.postgres.offers import StoredOffer
 from adapters.postgres.patients import clinics_of
@@ -166,7 +166,8 @@ class Waiting:
             if live is not None:
                 stored = (await offers.offers(tx, [live]))[live]
                 over = (EntryStatus.WITHDRAWN, entry.misses)
-                told = await offering.end(tx, self._desk, stored, OfferStatus.DECLINED, over)
+                by = By(viewer, request.operation)
+                told = await offering.end(tx, self._desk, stored, OfferStatus.DECLINED, over, by)
             else:
                 await waitlist.set_status(tx, entry.key, EntryStatus.WITHDRAWN, entry.misses)
             await _record(tx, viewer, request, "WaitlistLeft", entry, now, told)
@@ -242,7 +243,8 @@ class Waiting:
             if stored.offer.status is not OfferStatus.LIVE or stored.run_out:
                 return OfferGone(OfferStatus.EXPIRED if stored.run_out else stored.offer.status)
             entry_key = stored.offer.entry_key
-            told = await offering.end(tx, self._desk, stored, OfferStatus.DECLINED, after_miss(stored.misses))
+            missed, by = after_miss(stored.misses), By(viewer, request.operation)
+            told = await offering.end(tx, self._desk, stored, OfferStatus.DECLINED, missed, by)
             entry = (await waitlist.entries(tx, [entry_key]))[entry_key]
             await _record(tx, viewer, request, "OfferDeclined", entry, stored.now, told)
             outcome = OfferDeclined(entry)

@@ -8,12 +8,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.kept import kept
 
 VERSION: Final = "4.1.1"
 ARTEFACTS: Final = (
@@ -120,11 +122,14 @@ def _jars() -> Path:
     missing = [name for name in ("java", "mvn") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"no Kafka: KAFKA_BOOTSTRAP_SERVERS is not set, and {' and '.join(missing)} not there to start one")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "appointments-tests"
-    kept = cache / f"kafka-{VERSION}"
-    if kept.exists():
-        return kept
-    cache.mkdir(parents=True, exist_ok=True)
+    with kept("appointments-tests") as cache:
+        jars = cache / f"kafka-{VERSION}"
+        if not jars.exists():
+            _download(cache, jars)
+        return jars
+
+
+def _download(cache: Path, jars: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         project = Path(folder) / "pom.xml"
         project.write_text(_project(), "utf-8")
@@ -139,9 +144,7 @@ def _jars() -> Path:
         except subprocess.CalledProcessError as error:
             said = next((line for line in error.stdout.splitlines() if "ERROR" in line), "mvn failed")
             pytest.skip(f"no Kafka: its jars could not be had: {said}")
-        with suppress(OSError):  # Another run was faster.
-            (Path(folder) / "jars").rename(kept)
-    return kept
+        (Path(folder) / "jars").rename(jars)
 
 
 def _project() -> str:

@@ -15,8 +15,8 @@ class Carrier(Protocol):
         """At most 10 s. Raises NotSent, AddressRefused or OutcomeUnknown."""
         ...
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
-        """What the provider has of this very text since then, by the clock of this machine. Raises OutcomeUnknown."""
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
+        """What the provider got of this very text by a call at about then, by the clock of this machine. Raises OutcomeUnknown."""
         ...
 
     async def close(self) -> None: ...

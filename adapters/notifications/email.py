@@ -141,7 +141,7 @@ class Mailer:
             client.close()
         return Accepted()
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
         """A mail server can't be asked."""
         return []
 

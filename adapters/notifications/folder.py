@@ -9,6 +9,8 @@ from email.policy import default
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from adapters.notifications.carriers import Carrier
 from adapters.notifications.email import Paper
 from domain.letters import Accepted, Letter
@@ -16,6 +18,7 @@ from domain.recipients import Channel
 
 KEPT: Final = 2_000
 SUFFIX: Final = {Channel.EMAIL: ".eml", Channel.SMS: ".sms"}
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Folder:
         await asyncio.to_thread(self._write, letter)
         return Accepted()
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
         """A second try writes the same file."""
         return []
 
@@ -89,11 +92,14 @@ class Copied:
 
     async def send(self, letter: Letter) -> Accepted:
         accepted = await self._carrier.send(letter)
-        await self._folder.send(letter)
+        try:
+            await self._folder.send(letter)
+        except OSError as error:  # It has gone: what becomes of the copy decides nothing.
+            log.warning("no copy of a message was kept", reason=type(error).__name__)
         return accepted
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
-        return await self._carrier.find(letter, since)
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
+        return await self._carrier.find(letter, called_at)
 
     async def close(self) -> None:
         await self._carrier.close()

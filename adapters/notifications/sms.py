@@ -19,6 +19,7 @@ STOPPED: Final = 21610  # its owner answered STOP
 TOO_MANY: Final = 429
 OURS: Final = frozenset({401, 403, 404, 405, 407, 408, 421, 425})  # our account, our address, our haste
 CLOCKS_APART: Final = timedelta(minutes=5)  # between the provider's and this machine's
+UNDER_WAY: Final = timedelta(minutes=5)  # A claim, a call that hangs, and what lies between.
 STATUS_PATH: Final = "/hooks/sms/status"
 
 
@@ -56,8 +57,11 @@ class Texter:
             raise NotSent(f"the SMS provider answered {answer.status_code}")
         raise AddressRefused(f"the SMS provider answered {said.get('code')}", stopped=said.get("code") == STOPPED)
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
-        """What the provider has of this text to this number since then, latest first. Raises OutcomeUnknown."""
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
+        """What the provider got of this text to this number at about then, latest first. Raises OutcomeUnknown.
+
+        What came earlier or later is another message that says the same: a visit moved back to a time that it had.
+        """
         try:
             answer = await self._call("GET", params={"To": letter.to, "PageSize": "100"})
         except NotSent as fault:
@@ -69,7 +73,7 @@ class Texter:
             Accepted(one["sid"], _text(one.get("status")))
             for one in found
             if isinstance(one, dict) and isinstance(one.get("sid"), str)
-            and one.get("to") == letter.to and one.get("body") == letter.sms and _after(one, since - CLOCKS_APART)
+            and one.get("to") == letter.to and one.get("body") == letter.sms and _about(one, called_at)
         ]  # fmt: skip
 
     async def _call(self, method: str, **what: Any) -> httpx2.Response:
@@ -107,9 +111,10 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _after(message: dict[str, Any], since: datetime) -> bool:
+def _about(message: dict[str, Any], called_at: datetime) -> bool:
     """A date that can't be read does not rule a message out: better found than sent twice."""
     try:
-        return parsedate_to_datetime(str(message.get("date_created"))) >= since
+        created = parsedate_to_datetime(str(message.get("date_created")))
+        return called_at - CLOCKS_APART <= created <= called_at + UNDER_WAY + CLOCKS_APART
     except (ValueError, TypeError):
         return True

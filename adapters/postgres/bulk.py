@@ -10,6 +10,7 @@ from adapters.postgres.allocations import Claim
 from adapters.postgres.changes import Told
 from adapters.postgres.database import Connection, Reader
 from domain.appointments import Appointment, AppointmentEvent
+from domain.messages import Planned
 
 WAITING = """
 WITH given AS (
@@ -139,6 +140,16 @@ FROM unnest($2::bigint[], $3::bigint[], $4::jsonb[]) AS t (resource_id, clinic_i
 JOIN bumped AS b ON b.id = t.resource_id
 """
 
+MESSAGES = """
+INSERT INTO messages (appointment_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status, why, tries, tried_at,
+    sent_at)
+SELECT r.appointment_id, r.version, r.rule, r.channel, r.starts_at, r.rule_at, r.due_at, r.due_at, r.status, r.why,
+    (r.sent_at IS NOT NULL)::integer, r.sent_at, r.sent_at
+FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+    $8::text[], $9::text[], $10::timestamptz[])
+    AS r (appointment_id, version, rule, channel, starts_at, rule_at, due_at, status, why, sent_at)
+"""
+
 APPOINTMENTS_AUDITED = """
 INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
 SELECT r.at, r.subject, r.role, r.patient_id, CASE r.change WHEN 'booked' THEN 'bookAppointment'
@@ -158,14 +169,25 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """A message about a version of an appointment, and when it was sent."""
+
+    version: int
+    planned: Planned
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class History:
-    """An appointment as it stands, what happened to it, who did each of that, and the time to take, buffers included."""
+    """An appointment as it stands, what happened to it, who did each of that, and the time to take, buffers included; and what
+    its patient is told."""
 
     appointment: Appointment
     events: list[AppointmentEvent]
     subjects: list[str]
     from_at: datetime
     to_at: datetime
+    messages: list[Message] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -243,6 +265,7 @@ async def add_appointments(tx: Connection, histories: Sequence[History]) -> None
     if over:
         await allocations.occupy(tx, release=[row["id"] for row in await tx.fetch(BOOKED_TIMES, over)])
     await _add_events(tx, histories)
+    await _add_messages(tx, histories)
 
 
 async def _add_events(tx: Connection, histories: Sequence[History]) -> None:
@@ -269,6 +292,26 @@ async def _add_events(tx: Connection, histories: Sequence[History]) -> None:
     )
     await tx.execute(APPOINTMENTS_TOLD, [one.clinic_key for one, _, _ in events], keys, versions, patients)
     await tx.execute(APPOINTMENTS_AUDITED, at, subjects, roles, patients, changes, keys)
+
+
+async def _add_messages(tx: Connection, histories: Sequence[History]) -> None:
+    told = [(history.appointment, one) for history in histories for one in history.messages]
+    if not told:
+        return
+    planned = [one.planned for _, one in told]
+    await tx.execute(
+        MESSAGES,
+        [made.key for made, _ in told],
+        [one.version for _, one in told],
+        [one.rule.value for one in planned],
+        [one.channel.value for one in planned],
+        [made.starts_at for made, _ in told],
+        [one.rule_at for one in planned],
+        [one.due_at for one in planned],
+        [one.status.value for one in planned],
+        [one.why.name if one.why else None for one in planned],
+        [one.sent_at for _, one in told],
+    )
 
 
 async def add_waiting(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:

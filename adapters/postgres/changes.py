@@ -1,7 +1,8 @@
 """What every change leaves behind in its own transaction: versions, stream events, what patients are to be told, the key's outcome
 and the audit row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -116,6 +117,14 @@ def told_to(resource_key: int, clinic_keys: Sequence[int], payload: dict[str, An
     return [Told(resource_key, clinic, payload) for clinic in clinic_keys] or [Told(resource_key, None, payload)]
 
 
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who caused a change of somebody's data, and by what: the audit row's who and why (rule 22)."""
+
+    viewer: Viewer
+    operation: str
+
+
 @dataclass(slots=True)
 class Change:
     """`clinic_key` is whose stream the cursor names; an `appointment` (key, version) goes to the staff and patient topics."""
@@ -135,17 +144,24 @@ class Change:
 async def record(tx: Connection, change: Change) -> Position | None:
     """Writes all of it in one statement; answers where the clinic's stream stands after it, if a calendar changed.
 
-    What can't be written down is not done: Unavailable, and the transaction is undone (rule 22).
+    What can't be written down is not done, and the transaction is undone.
     """
-    try:
+    with written_down():
         row = await tx.fetchrow(RECORD, *_columns(change))
-    except (asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError, asyncpg.RaiseError) as error:
-        log.error("a change could not be written down", fault=type(error).__name__, sqlstate=error.sqlstate)
-        raise Unavailable("record") from error
     assert row is not None
     change.request.versions.clear()  # What an attempt wrote that was rolled back is none.
     change.request.versions.update(zip(row["resources"], row["versions"], strict=True))
     return _position(row, change.clinic_key or 0) if row["xid"] is not None else None
+
+
+@contextmanager
+def written_down() -> Iterator[None]:
+    """What can't be written down is not done: Unavailable (rule 22)."""
+    try:
+        yield
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError, asyncpg.RaiseError) as error:
+        log.error("a change could not be written down", fault=type(error).__name__, sqlstate=error.sqlstate)
+        raise Unavailable("record") from error
 
 
 def _columns(change: Change) -> tuple[Any, ...]:

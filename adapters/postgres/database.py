@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import orjson
@@ -24,6 +24,7 @@ BEGIN: Final = "BEGIN"
 BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 COMMIT: Final = "COMMIT"
 ROLLBACK: Final = "ROLLBACK"
+NOTHING: Final = "SELECT 1"
 
 # What a client may try again: the server is away, too busy, or ended our session.
 _GONE: Final = (
@@ -53,15 +54,43 @@ async def answering() -> AsyncIterator[None]:
         raise Unavailable(type(error).__name__) from error
 
 
-async def _roll_back(connection: Connection) -> None:
-    await connection.execute(ROLLBACK)
+class Session(asyncpg.Connection):
+    """A connection that knows whether a statement failed or was given up on it.
+
+    The driver prepares a text it does not know and executes it in a second message; only that one ends the statement for the
+    server. Who is cancelled in between, or gives values that cannot be encoded, leaves it begun: for the next borrower now() would
+    stand still, and 3 s after the text was sent the statement timeout would hit whatever that borrower is waiting for.
+    """
+
+    __slots__ = ("_unfinished",)
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._unfinished = False
+
+    async def _execute(self, *args: Any, **named: Any) -> Any:
+        """What all statements with values, and all that answer rows, go through."""
+        self._unfinished = True
+        found = await super()._execute(*args, **named)  # type: ignore[misc]  # The stubs know the public methods only.
+        self._unfinished = False
+        return found
+
+    async def settle(self) -> None:
+        """Before the session is lent again: no transaction, and no statement that is begun. Costs nothing where there is none.
+
+        It holds no other state (no SET, LISTEN or session locks).
+        """
+        if self.is_in_transaction():
+            await self.execute(ROLLBACK)
+        elif self._unfinished:
+            await self.fetchval(NOTHING)
+        self._unfinished = False
 
 
-async def _end(connection: Connection) -> None:
-    """Before a session is lent again. It holds no state (no SET, LISTEN or session locks), but a borrower who was cancelled
-    while it began may have left a transaction: the next would read the past. Costs nothing where there is none."""
-    if connection.is_in_transaction():
-        await _roll_back(connection)
+async def _settled(session: Any) -> None:
+    """`session`: a Session, or what the pool lends in its place. Raises InterfaceError where the pool has taken that away."""
+    if not session.is_closed():
+        await session.settle()
 
 
 async def _codecs(connection: asyncpg.Connection) -> None:
@@ -124,7 +153,8 @@ async def pool(dsn: str, *, size: int, production: bool = False, bounded: bool =
         max_size=size,
         server_settings=_settings(production=production, bounded=bounded),
         init=_codecs,
-        reset=_end,
+        reset=_settled,
+        connection_class=Session,
         timeout=5,
         max_inactive_connection_lifetime=0,
     )
@@ -134,17 +164,12 @@ async def pool(dsn: str, *, size: int, production: bool = False, bounded: bool =
 async def _begun(connection: Connection, begin: str) -> AsyncIterator[None]:
     """A transaction by plain statements: the driver's own object stays with a session whose BEGIN was cancelled, for good."""
     try:
-        try:
-            await connection.execute(begin)
-        except asyncpg.ActiveSQLTransactionError:
-            # An earlier borrower was cancelled between prepare and execute; the server waited for the end of that message.
-            await _roll_back(connection)
-            await connection.execute(begin)
+        await connection.execute(begin)
         yield
         await connection.execute(COMMIT)
     except BaseException:
         with suppress(*_GONE):
-            await _end(connection)
+            await _settled(connection)
         raise
 
 

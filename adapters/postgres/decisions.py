@@ -115,18 +115,28 @@ class KnownWishes:
     def __init__(self, limit: int = WISHES_MAX) -> None:
         self._known: OrderedDict[tuple[int, int], Candidate] = OrderedDict()
         self._limit = limit
+        self._epoch = ""
 
     async def at(self, reader: Reader, wanted: Sequence[tuple[int, int]]) -> list[Candidate]:
         """In the order asked, as if each were waiting and nothing else were known of it."""
-        known = self._known
-        missing = [one for one in wanted if one not in known]
+        # Whatever others push out while this one reads, what it found stays its own.
+        found = {one: self._known[one] for one in wanted if one in self._known}
+        missing = [one for one in wanted if one not in found]
         if missing:
             for row in await reader.fetch(WISHES, [one[0] for one in missing], [one[1] for one in missing]):
-                known[row["entry_id"], row["version"]] = _wishing(row)
-        found = [known[one] for one in wanted]
-        while len(known) > self._limit:
-            known.popitem(last=False)
-        return found
+                found[row["entry_id"], row["version"]] = _wishing(row)
+        for one in wanted:
+            self._known[one] = found[one]
+            self._known.move_to_end(one)
+        while len(self._known) > self._limit:
+            self._known.popitem(last=False)
+        return [found[one] for one in wanted]
+
+    def live(self, epoch: str) -> None:
+        """In another life of the database versions begin anew, and the same ones may stand for other wishes."""
+        if epoch != self._epoch:
+            self._known.clear()
+            self._epoch = epoch
 
 
 def _wishing(row: Any) -> Candidate:

@@ -88,7 +88,8 @@ async def offered_ahead(reader: Reader, pool_keys: Sequence[int]) -> dict[Openin
     return {(record["provider_id"], record["starts_at"], record["ends_at"]): record["id"] for record in found}
 
 
-async def insert(tx: Connection, new: Sequence[NewOpening]) -> None:
+async def insert(tx: Connection, new: Sequence[NewOpening]) -> list[int]:
+    """Their keys, in the same order."""
     ids = sorted(record["id"] for record in await tx.fetch(NEW_RESOURCES, len(new)))
     await tx.execute(
         INSERT,
@@ -100,6 +101,7 @@ async def insert(tx: Connection, new: Sequence[NewOpening]) -> None:
         [one.capacity for one in new],
         [one.offered for one in new],
     )
+    return ids
 
 
 async def change(tx: Connection, changes: Sequence[tuple[int, int, bool]]) -> None:

@@ -16,6 +16,7 @@ class LockClass(IntEnum):
     WAITLIST = 4
     RESOURCE = 5
     RECORD = 6  # clinics and visit types, which are no resources
+    DELIVERY = 7
     RELAY = 10
     MIGRATION = 11
     SWEEPER = 12
@@ -42,6 +43,11 @@ def resource(key: int) -> Key:
 
 def record(kind: str, key: int) -> Key:
     return LockClass.RECORD, _hashed(f"{kind}:{key}")
+
+
+def delivery(provider_id: str) -> Key:
+    """Whoever says whose a message found at its provider is."""
+    return LockClass.DELIVERY, _hashed(provider_id)
 
 
 def group(name: str) -> Key:

@@ -50,13 +50,15 @@ FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::timestamptz
 ORDER BY g.appointment_id, g.version, g.rule, g.channel
 ON CONFLICT (appointment_id, version, rule, channel) DO UPDATE
     SET due_at = excluded.due_at, next_at = excluded.due_at, status = excluded.status, why = excluded.why
-    WHERE m.tries = 0 AND (m.status = 'scheduled' OR m.status = 'skipped' AND m.why = any($10::text[]))
+    WHERE m.status = 'scheduled' AND m.tries = 0 OR m.status = 'skipped' AND m.why = any($10::text[])
 """
 
+# What may have gone is asked about first, as its turn comes.
 VOID = """
 UPDATE messages SET status = 'skipped', why = 'REPLACED'
 FROM unnest($1::bigint[], $2::integer[]) AS p (appointment_id, version)
 WHERE messages.appointment_id = p.appointment_id AND messages.version < p.version AND messages.status = 'scheduled'
+    AND NOT messages.unknown
 """
 
 PLAN_AGAIN = """
@@ -111,20 +113,24 @@ async def of_appointments(reader: Reader, keys: Sequence[int]) -> dict[int, list
     found: dict[int, list[Kept]] = defaultdict(list)
     for row in await reader.fetch(OF_APPOINTMENTS, keys):
         zone = zones.named(row["clinic_zone"])
-        planned = Planned(
-            MessageRule(row["rule"]),
-            Channel(row["channel"]),
-            row["rule_at"],
-            row["due_at"],
-            MessageStatus(row["status"]),
-            Why[row["why"]] if row["why"] else None,
-        )
-        found[row["appointment_id"]].append(Kept(row["version"], row["present_version"], planned, row["tries"], zone))
+        one = Kept(row["version"], row["present_version"], planned_of(row), row["tries"], zone)
+        found[row["appointment_id"]].append(one)
     return found
 
 
+def planned_of(row: Any) -> Planned:
+    return Planned(
+        MessageRule(row["rule"]),
+        Channel(row["channel"]),
+        row["rule_at"],
+        row["due_at"],
+        MessageStatus(row["status"]),
+        Why[row["why"]] if row["why"] else None,
+    )
+
+
 async def plan(tx: Connection, some: Sequence[tuple[Version, Planned]]) -> None:
-    """Writes them down. What has been tried, or was given up for a reason that stays, is left alone."""
+    """Writes them down. What is being tried, or was given up for a reason that stays, is left alone."""
     await tx.execute(
         PLAN,
         [version.appointment_key for version, _ in some],

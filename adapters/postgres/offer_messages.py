@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from adapters.postgres.database import Connection, Reader
-from adapters.postgres.messages import REVIVED, recipient_of
+from adapters.postgres.messages import REVIVED, planned_of, recipient_of
 from domain import zones
-from domain.messages import Kept, MessageRule, MessageStatus, Planned, Why
-from domain.offer_messages import OfferTold
-from domain.recipients import Channel, Recipient
+from domain.messages import Kept, Planned
+from domain.offer_messages import OfferTold, as_it_counts, plan_offer
+from domain.recipients import Recipient
 
 TAKE = """
 DELETE FROM offers_to_plan WHERE offer_id IN (
@@ -17,9 +18,11 @@ RETURNING offer_id
 """
 
 OFFERS = """
-SELECT o.id, o.made_at, o.starts_at, o.expires_at, o.status = 'live' AS live, w.auto_book, c.time_zone AS clinic_zone, r.*
+SELECT o.id, o.made_at, o.starts_at, o.expires_at, o.status = 'live' AS live,
+    w.auto_book AND (x.id IS NULL OR x.status = 'booked') AS consented, c.time_zone AS clinic_zone, r.*
 FROM waitlist_offers AS o
 JOIN waitlist_entries AS w ON w.id = o.entry_id
+LEFT JOIN appointments AS x ON x.id = w.appointment_id
 JOIN clinics AS c ON c.id = o.clinic_id
 CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = o.patient_id LIMIT 1) AS r
 WHERE o.id = any($1::bigint[])
@@ -35,6 +38,21 @@ FROM messages AS m JOIN waitlist_offers AS o ON o.id = m.offer_id JOIN clinics A
 WHERE m.offer_id = any($1::bigint[]) ORDER BY m.due_at, m.id
 """
 
+# What is said of offers that concern an appointment: the one that they would move, or the one that came of them. Offers of clinics
+# whose waitlist the viewer may not see are left out.
+ABOUT = """
+SELECT e.appointment_id, o.id AS offer_id, o.status = 'live' AS live, p.offer_id IS NOT NULL AS asked, a.version AS present_version,
+    m.rule, m.channel, m.rule_at, m.due_at, m.status, m.why, m.tries, c.time_zone AS clinic_zone
+FROM appointments AS a JOIN clinics AS c ON c.id = a.clinic_id
+JOIN waitlist_entries AS e ON e.patient_id = a.patient_id AND e.appointment_id = a.id
+JOIN waitlist_offers AS o ON o.entry_id = e.id
+LEFT JOIN messages AS m ON m.offer_id = o.id
+LEFT JOIN offers_to_plan AS p ON p.offer_id = o.id
+WHERE a.id = any($1::bigint[]) AND ($2::bigint[] IS NULL OR o.clinic_id = any($2)) AND (o.status = 'accepted'
+    OR o.made_at >= (SELECT x.at FROM appointment_events AS x WHERE x.appointment_id = a.id ORDER BY x.version LIMIT 1))
+ORDER BY o.id, m.id
+"""
+
 PLAN = """
 INSERT INTO messages AS m (offer_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status, why)
 SELECT g.offer_id, 1, 'offer', g.channel, g.starts_at, g.rule_at, g.due_at, g.due_at, g.status, g.why
@@ -43,23 +61,27 @@ FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::
 ORDER BY g.offer_id, g.channel
 ON CONFLICT (offer_id, channel) DO UPDATE
     SET due_at = excluded.due_at, next_at = excluded.due_at, status = excluded.status, why = excluded.why
-    WHERE m.tries = 0 AND (m.status = 'scheduled' OR m.status = 'skipped' AND m.why = any($8::text[]))
+    WHERE m.status = 'scheduled' AND m.tries = 0 OR m.status = 'skipped' AND m.why = any($8::text[])
 """
 
 VOID = """
-UPDATE messages SET status = 'skipped', why = 'OFFER_OVER' WHERE offer_id = any($1::bigint[]) AND status = 'scheduled'
+UPDATE messages SET status = 'skipped', why = 'OFFER_OVER'
+WHERE offer_id = any($1::bigint[]) AND status = 'scheduled' AND NOT unknown
 """
 
 
 async def take(tx: Connection, limit: int) -> list[tuple[OfferTold, Recipient]]:
     """Takes offers off the list, with whom they are for; where this transaction fails they are back."""
-    keys = [row["offer_id"] for row in await tx.fetch(TAKE, limit)]
+    return await _told(tx, [row["offer_id"] for row in await tx.fetch(TAKE, limit)])
+
+
+async def _told(reader: Reader, keys: Sequence[int]) -> list[tuple[OfferTold, Recipient]]:
     return [
         (
-            OfferTold(row["id"], row["made_at"], row["starts_at"], row["expires_at"], row["live"], row["auto_book"]),
+            OfferTold(row["id"], row["made_at"], row["starts_at"], row["expires_at"], row["live"], row["consented"]),
             recipient_of(row),
         )
-        for row in await tx.fetch(OFFERS, keys)
+        for row in await reader.fetch(OFFERS, keys)
     ]
 
 
@@ -72,21 +94,41 @@ async def is_asked(reader: Reader) -> bool:
 async def of_offers(reader: Reader, keys: Sequence[int]) -> dict[int, list[Kept]]:
     found: dict[int, list[Kept]] = defaultdict(list)
     for row in await reader.fetch(OF_OFFERS, keys):
-        planned = Planned(
-            MessageRule(row["rule"]),
-            Channel(row["channel"]),
-            row["rule_at"],
-            row["due_at"],
-            MessageStatus(row["status"]),
-            Why[row["why"]] if row["why"] else None,
-        )
         zone = zones.named(row["clinic_zone"])
-        found[row["offer_id"]].append(Kept(row["version"], row["version"], planned, row["tries"], zone))
+        found[row["offer_id"]].append(Kept(row["version"], row["version"], planned_of(row), row["tries"], zone))
     return found
 
 
+async def about_appointments(
+    reader: Reader, keys: Sequence[int], clinic_keys: Sequence[int] | None
+) -> dict[int, list[Kept]]:
+    """What went or goes about offers that concern these appointments, also what no worker has written down yet.
+
+    `clinic_keys` bounds it to offers of those clinics.
+    """
+    found: dict[int, list[Kept]] = defaultdict(list)
+    unplanned = {}
+    for row in await reader.fetch(ABOUT, keys, clinic_keys):
+        if row["rule"] is not None:
+            found[row["appointment_id"]].append(
+                _kept(row, as_it_counts(planned_of(row), live=row["live"] or row["tries"] > 0), row["tries"])
+            )
+        elif row["asked"]:
+            unplanned[row["offer_id"]] = row
+    for offer, recipient in await _told(reader, list(unplanned)) if unplanned else ():
+        row = unplanned[offer.key]
+        found[row["appointment_id"]] += [_kept(row, one, 0) for one in plan_offer(offer, recipient, [])]
+    return found
+
+
+def _kept(row: Any, planned: Planned, tries: int) -> Kept:
+    """A change of the appointment does not make an offer void."""
+    version = row["present_version"]
+    return Kept(version, version, planned, tries, zones.named(row["clinic_zone"]))
+
+
 async def plan(tx: Connection, some: Sequence[tuple[OfferTold, Planned]]) -> None:
-    """Writes them down. What has been tried, or was given up for a reason that stays, is left alone."""
+    """Writes them down. What is being tried, or was given up for a reason that stays, is left alone."""
     await tx.execute(
         PLAN,
         [offer.key for offer, _ in some],

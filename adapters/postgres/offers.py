@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from adapters.postgres.changes import By, written_down
 from adapters.postgres.database import Connection, Reader
 from domain import ids, zones
 from domain.waitlist import Offer, OfferStatus
 
+# Who agreed to be moved unasked has agreed to nothing once that appointment is given up: then they are asked.
 OFFERS = """
-SELECT o.*, c.time_zone, a.resource_id, a.starts_at AS from_at, a.ends_at AS to_at, e.appointment_id, e.misses, e.auto_book,
-    (SELECT app_now()) AS now
+SELECT o.*, c.time_zone, a.resource_id, a.starts_at AS from_at, a.ends_at AS to_at, e.appointment_id, e.misses,
+    e.auto_book AND (x.id IS NULL OR x.status = 'booked') AS consented,
+    coalesce((SELECT d.at FROM waitlist_decisions AS d WHERE d.id = o.cascade_id), o.made_at) AS freed_at, (SELECT app_now()) AS now
 FROM waitlist_offers AS o JOIN waitlist_entries AS e ON e.id = o.entry_id JOIN clinics AS c ON c.id = o.clinic_id
-JOIN allocations AS a ON a.id = o.allocation_id
+JOIN allocations AS a ON a.id = o.allocation_id LEFT JOIN appointments AS x ON x.id = e.appointment_id
 WHERE o.id = any($1::bigint[])
 """
 
@@ -30,7 +33,8 @@ SELECT id FROM waitlist_offers WHERE status = 'live' AND expires_at <= (SELECT a
 
 CONSENTED = """
 SELECT o.id FROM waitlist_offers AS o JOIN waitlist_entries AS e ON e.id = o.entry_id AND e.auto_book
-WHERE o.status = 'live' AND o.expires_at > (SELECT app_now()) ORDER BY o.id LIMIT $1
+LEFT JOIN appointments AS x ON x.id = e.appointment_id
+WHERE o.status = 'live' AND o.expires_at > (SELECT app_now()) AND (x.id IS NULL OR x.status = 'booked') ORDER BY o.id LIMIT $1
 """
 
 MAKE = """
@@ -46,6 +50,9 @@ WITH made AS (
     SELECT $6, 'offers', $4, m.patient_id, jsonb_build_object('offer', m.id, 'status', 'live') FROM made AS m ORDER BY m.id
 ), announced AS (
     INSERT INTO offers_to_plan (offer_id) SELECT m.id FROM made AS m ORDER BY m.id
+), audited AS (
+    INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
+    SELECT $6, $14, $15, m.patient_id, $16, 'offer:' || m.id, $17 FROM made AS m ORDER BY m.id
 )
 UPDATE waitlist_entries SET status = 'offered' WHERE id IN (SELECT entry_id FROM made)
 """
@@ -82,7 +89,10 @@ UNION ALL SELECT 'times', outcome, count(*) FROM times GROUP BY outcome
 
 @dataclass(frozen=True, slots=True)
 class StoredOffer:
-    """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key` and `misses` are its entry's."""
+    """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key`, `misses` and `consented` are its entry's.
+
+    `freed_at`: when its time was given up, however many had it offered since.
+    """
 
     offer: Offer
     slot: ids.SlotKey
@@ -94,6 +104,8 @@ class StoredOffer:
     giver: int | None
     appointment_key: int | None
     misses: int
+    consented: bool
+    freed_at: datetime
     now: datetime
 
     @property
@@ -124,6 +136,7 @@ class Source:
     clinic_key: int
     opening_key: int | None
     at: datetime
+    by: By
 
 
 async def offers(reader: Reader, keys: Sequence[int]) -> dict[int, StoredOffer]:
@@ -151,23 +164,15 @@ async def figures(reader: Reader) -> dict[tuple[str, str], int]:
 
 
 async def make(tx: Connection, source: Source, made: Sequence[Made]) -> None:
-    """Writes the offers and marks their entries."""
-    await tx.execute(
-        MAKE,
-        source.cascade_key,
-        source.giver,
-        source.provider_key,
-        source.clinic_key,
-        source.opening_key,
-        source.at,
-        [one.entry_key for one in made],
-        [one.patient_key for one in made],
-        [one.allocation_key for one in made],
-        [one.visit_type_key for one in made],
-        [one.starts_at for one in made],
-        [one.ends_at for one in made],
-        [one.expires_at for one in made],
-    )
+    """Writes the offers, marks their entries, and leaves an audit row for each patient: mostly somebody else's act gives it."""
+    by = source.by
+    with written_down():
+        await tx.execute(
+            MAKE, source.cascade_key, source.giver, source.provider_key, source.clinic_key, source.opening_key, source.at,
+            [one.entry_key for one in made], [one.patient_key for one in made], [one.allocation_key for one in made],
+            [one.visit_type_key for one in made], [one.starts_at for one in made], [one.ends_at for one in made],
+            [one.expires_at for one in made], by.viewer.subject, by.viewer.role.value, by.operation, by.viewer.request_id,
+        )  # fmt: skip
 
 
 async def end(tx: Connection, key: int, status: OfferStatus) -> bool:
@@ -185,5 +190,5 @@ def _stored(row: Any) -> StoredOffer:
     )  # fmt: skip
     return StoredOffer(
         offer, slot, row["allocation_id"], row["resource_id"], row["from_at"], row["to_at"], row["cascade_id"],
-        row["giver_id"], row["appointment_id"], row["misses"], row["now"],
+        row["giver_id"], row["appointment_id"], row["misses"], row["consented"], row["freed_at"], row["now"],
     )  # fmt: skip

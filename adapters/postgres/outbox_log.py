@@ -12,7 +12,7 @@ import orjson
 from adapters.postgres import stream
 from adapters.postgres.database import answering, disconnect
 from adapters.postgres.stream import Entry, Page
-from domain.streams import AVAILABILITY, PATIENTS, STAFF, CalendarEvent, OfferEvent
+from domain.streams import AVAILABILITY, addressed
 
 POLL_SECONDS: Final = 0.02
 
@@ -71,13 +71,8 @@ class OutboxLog:
 
 
 def _messages(entry: Entry) -> Iterator[tuple[str, str]]:
-    """A calendar's change is one message, an appointment's one for its clinics and one for its patient, an offer's the latter."""
-    if entry.event is None:
-        return
-    text = orjson.dumps(entry.event.envelope()).decode()
-    if isinstance(entry.event, CalendarEvent):
-        yield AVAILABILITY, text
-    else:
-        if not isinstance(entry.event, OfferEvent):
-            yield STAFF, text
-        yield PATIENTS, text
+    """One for each topic: a single reader needs no second for another clinic."""
+    if entry.event is not None:
+        text = orjson.dumps(entry.event.envelope()).decode()
+        for topic in dict.fromkeys(topic for topic, _ in addressed(entry.event)):
+            yield topic, text

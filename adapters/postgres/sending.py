@@ -28,12 +28,7 @@ SELECT m.id, m.appointment_id, m.version, m.rule, m.channel, m.rule_at, m.starts
         AND x.change = 'moved') AS moves,
     c.name AS clinic_name, c.time_zone AS clinic_zone, c.address_lines, c.city, c.region, c.postal_code, c.phone AS clinic_phone,
     CASE WHEN p.kind = 'person' THEN p.name END AS provider_name,
-    EXISTS (SELECT FROM messages AS x WHERE x.appointment_id = m.appointment_id AND x.rule = m.rule AND x.id <> m.id
-        AND x.status IN ('sending', 'sent') AND (x.version = m.version
-            OR m.rule IN ('day-before', 'two-hours-before') AND x.starts_at = m.starts_at))
-        OR EXISTS (SELECT FROM messages AS x WHERE x.offer_id = m.offer_id AND x.id <> m.id
-            AND x.status IN ('sending', 'sent')) AS said,
-    l.token, r.*
+    coalesce(same.said, false) AS said, coalesce(same.saying, false) AS saying, l.token, r.*
 FROM claimed AS m
 LEFT JOIN appointments AS a ON a.id = m.appointment_id
 LEFT JOIN appointment_events AS e ON e.appointment_id = m.appointment_id AND e.version = m.version
@@ -43,6 +38,13 @@ LEFT JOIN appointments AS own ON own.id = w.appointment_id AND own.status = 'boo
 JOIN clinics AS c ON c.id = coalesce(a.clinic_id, o.clinic_id)
 JOIN providers AS p ON p.id = coalesce(a.provider_id, o.provider_id)
 CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = coalesce(a.patient_id, o.patient_id) LIMIT 1) AS r
+CROSS JOIN LATERAL (
+    SELECT bool_or(status = 'sent') AS said, bool_or(status = 'sending' OR status = 'scheduled' AND unknown) AS saying
+    FROM (SELECT x.status, x.unknown FROM messages AS x WHERE x.appointment_id = m.appointment_id AND x.rule = m.rule
+            AND x.id <> m.id
+            AND (x.version = m.version OR m.rule IN ('day-before', 'two-hours-before') AND x.starts_at = m.starts_at)
+        UNION ALL SELECT x.status, x.unknown FROM messages AS x WHERE x.offer_id = m.offer_id AND x.id <> m.id) AS others
+) AS same
 LEFT JOIN stop_links AS l ON l.channel = 'email' AND l.address = lower(r.email)
 """
 
@@ -51,22 +53,31 @@ SELECT EXISTS (SELECT FROM messages
     WHERE channel = $1 AND status IN ('scheduled', 'sending') AND next_at <= (SELECT app_now()))
 """
 
+# `tried_at`: of what is unknown the last call's, which is what the provider is asked about.
 BEGIN_TRIES = """
 UPDATE messages AS m SET status = 'sending', tries = m.tries + 1, unknown = g.unknown, why = NULL,
     tried_at = CASE WHEN g.unknown THEN m.tried_at ELSE $3 END, next_at = (SELECT app_now()) + $4::interval
 FROM unnest($1::bigint[], $2::boolean[]) AS g (id, unknown) WHERE m.id = g.id
 """
 
+CALLS = """
+UPDATE messages SET tried_at = $3 WHERE id = $1 AND tries = $2 AND status = 'sending' RETURNING id
+"""
+
+# What somebody died over may have gone: that is not forgotten, whatever becomes of it. Nothing where it was settled meanwhile.
 PUT_OFF = """
-UPDATE messages AS m SET status = 'scheduled', why = g.why, next_at = g.at
-FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS g (id, why, at) WHERE m.id = g.id
+UPDATE messages AS m SET status = 'scheduled', why = g.why, next_at = g.at, unknown = m.unknown OR m.status = 'sending'
+FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::timestamptz[]) AS g (id, tries, why, at)
+WHERE m.id = g.id AND m.tries = g.tries AND m.status IN ('scheduled', 'sending')
 """
 
 GIVE_UP = """
 WITH given AS (
-    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[]) AS g (id, status, why, again)
+    SELECT * FROM unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::boolean[])
+        AS g (id, tries, status, why, again)
 ), ended AS (
-    UPDATE messages AS m SET status = g.status, why = g.why FROM given AS g WHERE m.id = g.id
+    UPDATE messages AS m SET status = g.status, why = g.why, unknown = m.unknown OR m.status = 'sending' FROM given AS g
+    WHERE m.id = g.id AND m.tries = g.tries AND m.status IN ('scheduled', 'sending')
     RETURNING m.appointment_id, m.version, m.offer_id, g.again
 ), offered AS (
     INSERT INTO offers_to_plan (offer_id) SELECT DISTINCT offer_id FROM ended WHERE again AND offer_id IS NOT NULL
@@ -88,8 +99,24 @@ SELECT address, token FROM stop_links WHERE channel = 'email' AND address = any(
 """
 
 SENT = """
+WITH taken_back AS (
+    UPDATE messages SET status = 'scheduled', why = 'UNKNOWN', unknown = true, next_at = (SELECT app_now()),
+        provider_id = NULL, delivery = NULL, sent_at = NULL
+    WHERE provider_id = $2 AND id <> $1 AND status = 'sent'
+)
+UPDATE messages SET status = 'sent', why = NULL, unknown = false, sent_at = (SELECT app_now()), provider_id = $2, delivery = $3
+WHERE id = $1 AND status IN ('scheduled', 'sending')
+"""
+
+FOUND = """
 UPDATE messages SET status = 'sent', why = NULL, unknown = false, sent_at = (SELECT app_now()), provider_id = $3, delivery = $4
 WHERE id = $1 AND tries = $2 AND status = 'sending'
+"""
+
+TAKE_BACK = """
+UPDATE messages SET status = 'scheduled', why = 'UNKNOWN', unknown = true, next_at = (SELECT app_now()),
+    provider_id = NULL, delivery = NULL, sent_at = NULL
+WHERE provider_id = $1 AND id <> $2 AND status = 'sent'
 """
 
 TRY_AGAIN = """
@@ -99,7 +126,7 @@ WHERE id = $1 AND tries = $2 AND status = 'sending'
 
 FAILED = """
 WITH failed AS (
-    UPDATE messages SET status = 'failed', why = $3, unknown = false
+    UPDATE messages SET status = 'failed', why = $3, unknown = false, provider_id = $4, delivery = $5
     WHERE id = $1 AND tries = $2 AND status = 'sending' RETURNING appointment_id, version, offer_id
 ), offered AS (
     INSERT INTO offers_to_plan (offer_id) SELECT offer_id FROM failed WHERE offer_id IS NOT NULL ON CONFLICT DO NOTHING
@@ -170,19 +197,24 @@ async def begin_tries(tx: Connection, some: Sequence[tuple[int, bool]], at: date
     await tx.execute(BEGIN_TRIES, [key for key, _ in some], [unknown for _, unknown in some], at, lease)
 
 
-async def put_off(tx: Connection, some: Sequence[tuple[int, Why, datetime]]) -> None:
-    await tx.execute(PUT_OFF, [key for key, _, _ in some], [why.name for _, why, _ in some], [at for _, _, at in some])
+async def calls(reader: Reader, key: int, tries: int, at: datetime) -> bool:
+    """Before another call after one whose outcome is unknown; False where it was settled meanwhile, or another worker has it.
+
+    `at` by this machine's clock.
+    """
+    return await reader.fetchval(CALLS, key, tries, at) is not None
 
 
-async def give_up(tx: Connection, some: Sequence[tuple[int, MessageStatus, Why, bool]]) -> None:
-    """(message, status, why, whether another channel may do)."""
-    await tx.execute(
-        GIVE_UP,
-        [key for key, _, _, _ in some],
-        [status.value for _, status, _, _ in some],
-        [why.name for _, _, why, _ in some],
-        [again for _, _, _, again in some],
-    )
+async def put_off(tx: Connection, some: Sequence[tuple[int, int, Why, datetime]]) -> None:
+    """(message, its tries, why, until when)."""
+    keys, tries, whys, at = _columns(some, 4)
+    await tx.execute(PUT_OFF, keys, tries, [why.name for why in whys], at)
+
+
+async def give_up(tx: Connection, some: Sequence[tuple[int, int, MessageStatus, Why, bool]]) -> None:
+    """(message, its tries, status, why, whether another channel may do)."""
+    keys, tries, statuses, whys, again = _columns(some, 5)
+    await tx.execute(GIVE_UP, keys, tries, [status.value for status in statuses], [why.name for why in whys], again)
 
 
 async def make_links(tx: Connection, tokens: dict[str, str]) -> dict[str, str]:
@@ -191,18 +223,31 @@ async def make_links(tx: Connection, tokens: dict[str, str]) -> dict[str, str]:
     return {row["address"]: row["token"] for row in await tx.fetch(LINKS, list(tokens))}
 
 
-async def sent(reader: Reader, key: int, tries: int, accepted: Accepted) -> None:
-    """Nothing where another worker has taken it over meanwhile: that one asks."""
-    await reader.execute(SENT, key, tries, accepted.provider_id, accepted.delivery)
+async def sent(reader: Reader, key: int, accepted: Accepted) -> None:
+    """By the provider's own answer, which counts even where another worker has taken it over meanwhile, and takes back what was
+    found for another message. Under the lock of the provider's id, where there is one.
+    """
+    await reader.execute(SENT, key, accepted.provider_id, accepted.delivery)
+
+
+async def found(tx: Connection, key: int, tries: int, accepted: Accepted) -> None:
+    """By its text, which is a guess where others say the same. Nothing where another worker has taken it over meanwhile."""
+    await tx.execute(FOUND, key, tries, accepted.provider_id, accepted.delivery)
+
+
+async def take_back(tx: Connection, provider_id: str, but: int) -> None:
+    """It is this message's: who was taken to have sent it by its text is asked about again. Under the lock of `provider_id`."""
+    await tx.execute(TAKE_BACK, provider_id, but)
 
 
 async def try_again(reader: Reader, key: int, tries: int, why: Why, pause: timedelta, *, unknown: bool) -> None:
     await reader.execute(TRY_AGAIN, key, tries, why.name, unknown, pause)
 
 
-async def failed(reader: Reader, key: int, tries: int, why: Why) -> None:
-    """For ever; the next channel is planned."""
-    await reader.execute(FAILED, key, tries, why.name)
+async def failed(reader: Reader, key: int, tries: int, why: Why, said: Accepted | None = None) -> None:
+    """For ever; the next channel is planned. `said`: what the provider did with it."""
+    said = said or Accepted()
+    await reader.execute(FAILED, key, tries, why.name, said.provider_id, said.delivery)
 
 
 async def known_to_us(reader: Reader, provider_ids: Sequence[str], but: int) -> set[str]:
@@ -221,6 +266,10 @@ async def delivered(tx: Connection, key: int, provider_id: str, delivery: str, *
     await tx.execute(DELIVERED, key, provider_id, delivery, failed)
 
 
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [[row[column] for row in rows] for column in range(width)]
+
+
 def _claimed(row: Any) -> Claimed:
     rule, channel = MessageRule(row["rule"]), Channel(row["channel"])
     zone = zones.named(row["clinic_zone"])
@@ -236,6 +285,7 @@ def _claimed(row: Any) -> Claimed:
         row["said"],
         row["live"],
         row["expires_at"],
+        row["saying"],
     )
     city = " ".join(part for part in (row["region"], row["postal_code"]) if part)
     before, expires_at = row["starts_at_before"], row["expires_at"]

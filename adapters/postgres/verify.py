@@ -245,7 +245,7 @@ SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS
 
 MESSAGES_OF_THE_VERSION = """
 WITH looked AS (
-    SELECT m.id, m.version = a.version OR EXISTS (SELECT FROM messages_to_plan AS t
+    SELECT m.id, m.version = a.version OR m.unknown OR EXISTS (SELECT FROM messages_to_plan AS t
         WHERE t.appointment_id = a.id AND t.version = a.version) AS fine
     FROM messages AS m JOIN appointments AS a ON a.id = m.appointment_id WHERE m.status = 'scheduled'
 ), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
@@ -255,7 +255,7 @@ SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS
 
 MESSAGES_OF_OFFERS = """
 WITH looked AS (
-    SELECT m.id, m.status <> 'scheduled' OR o.status = 'live'
+    SELECT m.id, m.status <> 'scheduled' OR m.unknown OR o.status = 'live'
         OR EXISTS (SELECT FROM offers_to_plan AS t WHERE t.offer_id = o.id) AS fine
     FROM messages AS m JOIN waitlist_offers AS o ON o.id = m.offer_id
 ), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)

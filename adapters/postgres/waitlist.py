@@ -1,10 +1,10 @@
 """Entries of the waitlist. They change under the lock of their clinic's waitlist, but for joining, which adds one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from adapters.postgres.changes import By
 from adapters.postgres.database import Connection, Reader
 from domain import zones
 from domain.waitlist import Entry, EntryStatus, Window
@@ -52,6 +52,10 @@ WITH changed AS (
 ), wished AS (
     INSERT INTO waitlist_wishes
     SELECT id, version, $9, provider_ids, windows, first_date, last_date, notice_minutes, urgency FROM changed
+), asked AS (
+    INSERT INTO offers_to_plan (offer_id)
+    SELECT o.id FROM waitlist_offers AS o JOIN changed AS c ON c.id = o.entry_id AND NOT c.auto_book
+    WHERE o.status = 'live' ON CONFLICT DO NOTHING
 )
 SELECT n.*, c.time_zone FROM changed AS n JOIN clinics AS c ON c.id = n.clinic_id
 """
@@ -66,9 +70,16 @@ WHERE e.status IN ('active', 'suspended') AND e.last_date < $1 LIMIT 1000
 """
 
 END_OLD = """
-UPDATE waitlist_entries SET status = 'expired' WHERE id IN (
-    SELECT id FROM waitlist_entries WHERE clinic_id = $1 AND status IN ('active', 'suspended') AND last_date < $2
-    ORDER BY last_date LIMIT $3)
+WITH ended AS (
+    UPDATE waitlist_entries SET status = 'expired' WHERE id IN (
+        SELECT id FROM waitlist_entries WHERE clinic_id = $1 AND status IN ('active', 'suspended') AND last_date < $2
+        ORDER BY last_date LIMIT $3)
+    RETURNING id, patient_id
+), audited AS (
+    INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
+    SELECT (SELECT app_now()), $4, $5, e.patient_id, $6, 'waitlistEntry:' || e.id, $7 FROM ended AS e ORDER BY e.id
+)
+SELECT count(*) FROM ended
 """
 
 OFFERED_THERE = """
@@ -86,40 +97,6 @@ SELECT EXISTS (SELECT FROM patients WHERE id = $1) AND ($2::bigint[] IS NULL
     OR EXISTS (SELECT FROM appointments WHERE patient_id = $1 AND clinic_id = any($2))
     OR EXISTS (SELECT FROM waitlist_entries WHERE patient_id = $1 AND clinic_id = any($2)))
 """
-
-KINDS_WAITED_FOR = """
-SELECT DISTINCT e.visit_type_id FROM waitlist_entries AS e
-JOIN provider_visit_types AS o ON o.provider_id = $2 AND o.visit_type_id = e.visit_type_id
-WHERE e.clinic_id = $1 AND e.status IN ('active', 'offered', 'suspended')
-"""
-
-LAST_WAITED_FOR = """
-SELECT max(last_date) FROM waitlist_entries WHERE clinic_id = $1 AND status IN ('active', 'offered', 'suspended')
-"""
-
-ADD_OPENED = """
-INSERT INTO waitlist_opened (provider_id, clinic_id, starts_at, ends_at)
-SELECT $1, $2, s.starts_at, s.ends_at FROM unnest($3::timestamptz[], $4::timestamptz[]) AS s (starts_at, ends_at)
-"""
-
-OPENED = """
-SELECT * FROM waitlist_opened ORDER BY id LIMIT $1
-"""
-
-DROP_OPENED = """
-DELETE FROM waitlist_opened WHERE id = $1 RETURNING id
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Hours that an edit opened and that nobody has looked at for the waitlist."""
-
-    key: int
-    provider_key: int
-    clinic_key: int
-    starts_at: datetime
-    ends_at: datetime
 
 
 async def entries(reader: Reader, keys: Sequence[int]) -> dict[int, Entry]:
@@ -154,7 +131,7 @@ async def join(tx: Connection, draft: Entry) -> Entry | None:
 
 
 async def change(tx: Connection, wanted: Entry, now: datetime) -> Entry:
-    """New wishes, one version on; who was suspended waits again."""
+    """New wishes, one version on; who was suspended waits again. Who no longer agrees to be booked is told of a live offer."""
     row = await tx.fetchrow(
         CHANGE, wanted.key, wanted.provider_keys, _windows(wanted), wanted.first_date, wanted.last_date,
         wanted.minimum_notice_minutes, wanted.urgency, wanted.auto_book, now,
@@ -173,10 +150,13 @@ async def clinics_to_look_at(reader: Reader, before: date) -> list[tuple[int, st
     return [(row["clinic_id"], row["time_zone"]) for row in await reader.fetch(TO_END, before)]
 
 
-async def end_old(tx: Connection, clinic_key: int, today: date, limit: int) -> int:
-    """Entries whose last date has passed."""
-    done: str = await tx.execute(END_OLD, clinic_key, today, limit)
-    return int(done.rpartition(" ")[2])
+async def end_old(tx: Connection, clinic_key: int, today: date, limit: int, by: By) -> int:
+    """Entries whose last date has passed; answers how many."""
+    who = by.viewer
+    ended: int = await tx.fetchval(
+        END_OLD, clinic_key, today, limit, who.subject, who.role.value, by.operation, who.request_id
+    )
+    return ended
 
 
 async def offered_there(reader: Reader, clinic_key: int, visit_type_key: int) -> set[int]:
@@ -187,32 +167,6 @@ async def offered_there(reader: Reader, clinic_key: int, visit_type_key: int) ->
 async def patient_known(reader: Reader, patient_key: int, clinic_keys: Sequence[int] | None) -> bool:
     """Whether there is such a patient, at these clinics where they are named (rule 18)."""
     return bool(await reader.fetchval(PATIENT_KNOWN, patient_key, clinic_keys))
-
-
-async def kinds_waited_for(reader: Reader, clinic_key: int, provider_key: int) -> list[int]:
-    """Visit types of the provider that somebody waits for at the clinic."""
-    return [row["visit_type_id"] for row in await reader.fetch(KINDS_WAITED_FOR, clinic_key, provider_key)]
-
-
-async def last_waited_for(reader: Reader, clinic_key: int) -> date | None:
-    found: date | None = await reader.fetchval(LAST_WAITED_FOR, clinic_key)
-    return found
-
-
-async def add_opened(
-    tx: Connection, provider_key: int, clinic_key: int, spans: Sequence[tuple[datetime, datetime]]
-) -> None:
-    await tx.execute(ADD_OPENED, provider_key, clinic_key, [one[0] for one in spans], [one[1] for one in spans])
-
-
-async def opened(reader: Reader, limit: int) -> list[Opened]:
-    rows = await reader.fetch(OPENED, limit)
-    return [Opened(row["id"], row["provider_id"], row["clinic_id"], row["starts_at"], row["ends_at"]) for row in rows]
-
-
-async def drop_opened(tx: Connection, key: int) -> bool:
-    """False where another worker was first."""
-    return await tx.fetchval(DROP_OPENED, key) is not None
 
 
 def entry_of(row: Any) -> Entry:

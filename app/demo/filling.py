@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from adapters.postgres import bulk, changes, clinics, locks
 from adapters.postgres.bulk import History, Providers
@@ -13,6 +14,7 @@ from adapters.postgres.changes import Told, told_to
 from adapters.postgres.database import Database
 from app.demo import clinics as demo_clinics
 from app.demo.histories import histories
+from app.demo.messages import Letters
 from app.demo.providers import DemoProvider, staff
 from app.demo.visit_types import VISIT_TYPES
 from app.demo.visits import DAYS_AFTER, DAYS_BEFORE, DemoPatient, Diary, Visit, booked_kinds
@@ -20,6 +22,7 @@ from app.demo.waiting import entries
 from app.refusal import Refused
 from domain import zones
 from domain.clinics import VisitType
+from domain.recipients import Recipient
 from domain.schedules import Schedule
 
 SEED: Final = 2027
@@ -81,6 +84,9 @@ class Filling:
         self._visit_type_keys: list[int] = []
         self._patients: dict[int, list[DemoPatient]] = {}
         self._places: dict[int, list[int]] = {}
+        self._zones: dict[int, ZoneInfo] = {}
+        self._recipients: dict[int, Recipient] = {}
+        self._letters = Letters(self._now)
 
     async def run(self) -> Summary:
         await self._add_clinics()
@@ -103,6 +109,8 @@ class Filling:
                 self._clinic_keys += await bulk.add_clinics(tx, rows)
                 await bulk.tell(tx, [], SUBJECT, "demo", "clinics")
         self._visit_types = await clinics.visit_types(self._database.primary, self._visit_type_keys)
+        zone_of = zip(self._clinic_keys, self._clinics, strict=True)
+        self._zones = {key: zones.named(row["time_zone"]) for key, row in zone_of}
         self._summary.clinics, self._summary.visit_types = len(self._clinic_keys), len(self._visit_type_keys)
 
     async def _add_patients(self) -> None:
@@ -116,6 +124,7 @@ class Filling:
                 await bulk.tell(tx, [], SUBJECT, "demo", "patients")
             for key, row in zip(keys, some, strict=True):
                 self._patients[row["clinic"]].append(DemoPatient(key))
+                self._recipients[key] = Recipient(key, row["email"], row["phone"], None, self._zones[row["clinic"]])
         self._summary.patients = count
 
     async def _add_providers(self) -> list[list[Post]]:
@@ -187,6 +196,9 @@ class Filling:
             visits = [visit for post in at_clinic for visit in self._visits(random, post)]
             keys = await bulk.appointment_keys(self._database.primary, len(visits))
             made = histories(random, visits, keys, self._now)
+            for one in made:
+                who, zone = one.appointment.patient_key, self._zones[one.appointment.clinic_key]
+                one.messages.extend(self._letters.told(one, self._recipients[who], zone))
             self._summary.appointments += len(made)
             for batch in _in_batches(made):
                 yield batch
@@ -271,11 +283,11 @@ def _exceptions(schedule: Schedule) -> Iterator[dict[str, Any]]:
 
 
 def _in_batches(made: list[History]) -> Iterator[list[History]]:
-    """As many as make at most 500 rows: the visit, its time, what the calendars are told, and three for each event."""
+    """As many as make at most 500 rows: the visit, its time, what calendars are told, its messages, and three for each event."""
     batch: list[History] = []
     rows = 1
     for one in made:
-        more = 5 + 3 * len(one.events)
+        more = 5 + 3 * len(one.events) + len(one.messages)
         if rows + more > ROWS_MAX:
             yield batch
             batch, rows = [], 1

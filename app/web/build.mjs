@@ -32,6 +32,7 @@ const OPTIONS = {
     { in: "src/home/main.js", out: "home" },
     { in: "src/calendar/main.ts", out: "calendar" },
     { in: "src/book/main.tsx", out: "book" },
+    { in: "src/find/main.tsx", out: "find" },
     { in: "src/offer/main.tsx", out: "offer" },
     { in: "src/wait/main.tsx", out: "wait" },
     { in: "src/icon.svg", out: "icon" },
@@ -50,7 +51,7 @@ const OPTIONS = {
   charset: "utf8",
   legalComments: "none",
   define: { "process.env.NODE_ENV": '"production"' },
-  loader: { ".graphql": "text", ".svg": "copy", ".ttf": "file" },
+  loader: { ".svg": "copy", ".ttf": "file" },
   target: ["es2022", "chrome111", "firefox115", "safari16.4"],
   logLevel: "warning",
   metafile: true,
@@ -65,6 +66,20 @@ const replacing = {
     }
   },
 };
+
+// What several operations ask for stands in one file, and each says so: `#import "./file.graphql"`.
+const fragments = {
+  name: "fragments",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.graphql$/ }, async ({ path }) => ({ contents: await operation(path), loader: "text" }));
+  },
+};
+
+async function operation(path) {
+  const text = await readFile(path, "utf8");
+  const imported = [...text.matchAll(/^#import "(.+)"\n/gm)].map(([, name]) => readFile(join(dirname(path), name), "utf8"));
+  return [text.replaceAll(/^#import ".+"\n+/gm, ""), ...(await Promise.all(imported))].join("\n");
+}
 
 // The element stands alone: what it loads comes from beside it, and is shared with no page of ours.
 const WIDGET = { ...OPTIONS, entryPoints: [{ in: "src/widget/main.ts", out: "widget" }], jsxImportSource: "preact" };
@@ -99,8 +114,8 @@ async function sourcesHash() {
 }
 
 async function everyFile() {
-  const pages = await build({ ...OPTIONS, plugins: [replacing] });
-  const widget = await build({ ...WIDGET, plugins: [shadowStyles] });
+  const pages = await build({ ...OPTIONS, plugins: [replacing, fragments] });
+  const widget = await build({ ...WIDGET, plugins: [shadowStyles, fragments] });
   const metafile = { outputs: { ...pages.metafile.outputs, ...widget.metafile.outputs } };
   const built = new Map();
   for (const { path, contents } of [...pages.outputFiles, ...widget.outputFiles]) {
@@ -113,7 +128,7 @@ async function everyFile() {
     if (stem !== "chunk") entries[`${stem}.${extension}`] = name;
   }
   const hashed = [...built.keys()].sort();
-  for (const page of ["home", "explorer", "calendar", "book", "offer", "wait"]) {
+  for (const page of ["home", "explorer", "calendar", "book", "find", "offer", "wait"]) {
     const template = await readFile(join(HERE, "src", page, "index.html"), "utf8");
     const html = template.replaceAll(/\{\{([\w.]+\.\w+)\}\}/g, (_all, name) => entries[name]);
     built.set(`${page}.html`, Buffer.from(html));

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from adapters.postgres import imported_openings, locks
+from adapters.postgres import imported_openings, locks, opened
 from adapters.postgres.database import Database
 from adapters.postgres.imported_openings import NewOpening, OpeningKey, StoredOpening
 from domain import imports
@@ -13,7 +13,7 @@ from domain.faults import Unavailable
 from domain.imports import Report
 from services.imports.clinics import IMPORT_LOCK, TRIES, Progress
 
-OPENING_ROWS: Final = 3  # the opening, its resource, its outbox row
+OPENING_ROWS: Final = 4  # the opening, its resource, its outbox row, and a note for the waitlist
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,14 @@ async def _save_batch(database: Database, batch: Sequence[WantedOpening], *, dry
             if not {old.key for old in stored.values()} <= locked:
                 continue
             plan = _plan(batch, stored)
+            came = []
             if plan.new:
-                await imported_openings.insert(tx, [_new(one) for one in plan.new])
+                new = await imported_openings.insert(tx, [_new(one) for one in plan.new])
+                came += [(key, one.capacity or 0) for key, one in zip(new, plan.new, strict=True)]
             if plan.changed:
                 await imported_openings.change(tx, plan.changed)
+                came += _more_room(plan.changed, stored)
+            await opened.add_openings(tx, came)
             return plan
     raise Unavailable("these openings keep changing")
 
@@ -109,6 +113,19 @@ def _plan(batch: Sequence[WantedOpening], stored: Mapping[OpeningKey, StoredOpen
         else:
             plan.changed.append((old.key, capacity, one.offered))
     return plan
+
+
+def _more_room(
+    changed: Sequence[tuple[int, int, bool]], stored: Mapping[OpeningKey, StoredOpening]
+) -> list[tuple[int, int]]:
+    """(opening, free places more than before); those that are not offered count as none."""
+    before = {old.key: old for old in stored.values()}
+    found = []
+    for key, capacity, offered in changed:
+        old = before[key]
+        had = old.capacity - old.taken if old.offered else 0
+        found.append((key, capacity - old.taken - had if offered else 0))
+    return found
 
 
 def _new(one: WantedOpening) -> NewOpening:

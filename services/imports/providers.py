@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib import resources
 
-from adapters.postgres import imported_clinics, imported_providers, locks
+from adapters.postgres import changes, imported_clinics, imported_providers, locks, opened
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.imported_providers import StoredProvider
 from domain import imports
@@ -15,6 +15,7 @@ from domain.clinics import ProviderKind
 from domain.faults import Unavailable
 from domain.imports import Addresses, Place, ProviderRow, Report, WantedProvider
 from domain.tables import RefusedLine
+from services import coming_up
 from services.imports import clinics, lines
 from services.imports.clinics import IMPORT_LOCK, TRIES, Progress, Sourced
 
@@ -232,6 +233,8 @@ async def _write_locked(
     renamed = [now for now, (old, _) in zip(renamed, changed, strict=True) if now != old]
     if renamed:
         await imported_providers.update(tx, renamed)
+    known = [old.key for old, _ in changed]
+    offered = await opened.waited_for(tx, known)
     owners = [(keys[one.identity], one) for one in new] + [(old.key, one) for old, one in changed]
     await imported_providers.link(
         tx,
@@ -239,6 +242,7 @@ async def _write_locked(
         [(key, visit_type) for key, one in owners for visit_type in one.visit_types if visit_type is not None],
     )
     await imported_providers.raise_versions(tx, [key for key, _ in owners])
+    await coming_up.offers(tx, known, offered, await changes.now(tx))
     return keys
 
 

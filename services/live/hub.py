@@ -15,7 +15,7 @@ from domain.shapes import Shape
 from domain.streams import CalendarEvent, Cursor, Event, OfferEvent, Position, Pulse, Resumed, VisitEvent
 from services.live.clock import Clock
 from services.live.member import Mailbox, Member
-from services.live.pace import Pace
+from services.live.pace import HubPace
 from services.live.reading import Reading
 from services.live.snapshots import Snapshots
 from services.live.stream import ClinicStream, Heard
@@ -52,10 +52,12 @@ class Calendars(Protocol):
 class Hub:
     """`receive` is all that the log calls; it never waits."""
 
-    def __init__(self, reading: Reading, snapshots: Snapshots, calendars: Calendars, pace: Pace | None = None) -> None:
+    def __init__(
+        self, reading: Reading, snapshots: Snapshots, calendars: Calendars, pace: HubPace | None = None
+    ) -> None:
         self.reading = reading
         self.snapshots = snapshots
-        self.pace = pace or Pace()
+        self.pace = pace or HubPace()
         self.clock = Clock(self.pace.monotonic)
         self.visits = Visits(self.clock, self.pace)
         self.epoch: str | None = None

@@ -6,7 +6,7 @@ from time import monotonic
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class HubPace:
     """Seconds by `monotonic`; tests take shorter ones."""
 
     frame_seconds: float = 0.05  # rule 28

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from domain.frames import Delta, Heartbeat, Snapshot, SnapshotReason
-from services.live.pace import Pace
+from services.live.pace import HubPace
 from services.live.reading import Change, Content
 
 FRAMES_MAX: Final = 256
@@ -26,7 +26,7 @@ class Recent:
 
     __slots__ = ("_changes", "_frames", "_pace", "_view")
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: HubPace) -> None:
         self._pace = pace
         self._view: View | None = None
         self._changes: dict[int, tuple[float, Change]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from domain.streams import CalendarEvent
-from services.live.pace import Pace
+from services.live.pace import HubPace
 
 
 class Heard(Enum):
@@ -24,7 +24,7 @@ class ClinicStream:
 
     __slots__ = ("_moved", "_pace", "_ring", "clinic_key", "heard", "point", "told")
 
-    def __init__(self, clinic_key: int, pace: Pace) -> None:
+    def __init__(self, clinic_key: int, pace: HubPace) -> None:
         self.clinic_key = clinic_key
         self.told: int | None = None
         self.heard: int | None = None

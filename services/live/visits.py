@@ -7,7 +7,7 @@ from domain.frames import SnapshotReason, StreamHeartbeat, StreamReset
 from domain.streams import OfferEvent, VisitEvent
 from services.live.clock import Clock
 from services.live.member import Mailbox, VisitMember, VisitNews
-from services.live.pace import Pace
+from services.live.pace import HubPace
 
 REMEMBERED: Final = 8192
 CLINIC: Final = "clinic"
@@ -18,7 +18,7 @@ Channel = tuple[str, int]
 class Visits:
     """An event comes once for each clinic and once for the patient; members get it once."""
 
-    def __init__(self, clock: Clock, pace: Pace) -> None:
+    def __init__(self, clock: Clock, pace: HubPace) -> None:
         self._clock = clock
         self._pace = pace
         self._members: dict[Channel, dict[VisitMember, float]] = {}

@@ -24,7 +24,7 @@ from domain.touched import ALL_TIME
 from services.live import reading
 from services.live.clock import Clock
 from services.live.member import Member
-from services.live.pace import Pace
+from services.live.pace import HubPace
 from services.live.reading import Change, Content, Facts, Reading
 from services.live.recent import Recent, View
 from services.live.snapshots import Snapshots
@@ -39,7 +39,7 @@ class Host(Protocol):
     reading: Reading
     snapshots: Snapshots
     clock: Clock
-    pace: Pace
+    pace: HubPace
     epoch: str | None
 
     async def know(self, stream: ClinicStream) -> None: ...

@@ -1,10 +1,18 @@
-"""Connections go back to their pool without a transaction, whatever becomes of their borrower."""
+"""Connections go back to their pool without a transaction or a statement that is begun, whatever becomes of their borrower."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from itertools import count
+from time import sleep
 
-from adapters.postgres.database import Database, pool
+import asyncpg
+import pytest
+
+from adapters.postgres.database import STATEMENT_MILLISECONDS, Database, pool
+
+BUSY = """SELECT count(*) FROM pg_stat_activity
+    WHERE application_name = 'appointments' AND datname = current_database() AND xact_start IS NOT NULL"""
 
 
 async def test_a_read_that_is_given_up_leaves_no_transaction_behind(database_url: str) -> None:
@@ -34,3 +42,51 @@ async def test_a_read_that_is_given_up_leaves_no_transaction_behind(database_url
         assert left_open == 0
     finally:
         await database.close()
+
+
+@pytest.fixture
+async def watch(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+async def test_a_read_that_its_sibling_gives_up_leaves_no_statement_begun(
+    database_url: str, watch: asyncpg.Connection
+) -> None:
+    """As in an operation one of whose fields fails: given up when the server knows the text and has not been told to execute it."""
+    sessions, texts = await pool(database_url, size=4), count()
+
+    async def fails() -> None:
+        await sessions.fetchval("SELECT 1")
+        sleep(0.002)  # noqa: ASYNC251  # Busy with what it read, while its siblings' texts are understood.
+        raise ValueError
+
+    async def read() -> None:
+        await sessions.fetchval(f"SELECT {next(texts)} WHERE $1", True)
+
+    left = 0
+    for _ in range(100):
+        with suppress(ExceptionGroup):
+            async with asyncio.TaskGroup() as operation:
+                for one in (fails, read, read, read):
+                    operation.create_task(one())
+        left += await watch.fetchval(BUSY)
+    await sessions.close()
+    assert left == 0
+
+
+async def test_who_comes_after_a_value_that_cannot_be_sent_has_all_the_time_of_a_statement(
+    database_url: str, watch: asyncpg.Connection
+) -> None:
+    sessions = await pool(database_url, size=1)
+    with pytest.raises(asyncpg.DataError):
+        await sessions.fetchval("SELECT $1::integer", 2**40)
+    later = await watch.fetchval("SELECT clock_timestamp()")
+    assert await watch.fetchval(BUSY) == 0
+    assert await sessions.fetchval("SELECT now() > $1", later), "now() is not that of the statement before"
+    with pytest.raises(asyncpg.DataError):
+        await sessions.fetchval("SELECT $1::smallint", 2**40)
+    await asyncio.sleep(STATEMENT_MILLISECONDS / 1000 + 0.2)
+    assert await sessions.fetchval("SELECT 2") == 2
+    await sessions.close()

@@ -69,7 +69,7 @@ class Case:
     as_roles: tuple[str, ...]
     foreign: tuple[Callable[[Place], str], ...] = ()
     other_kinds: tuple[Callable[[Place], str], ...] = field(
-        default=(lambda p: p.clinic_id, lambda p: p.visit_type_id, lambda p: p.patient_id, lambda p: p.slot_id())
+        default=(lambda p: p.clinic_id, lambda p: p.visit_type_id, lambda p: p.patient_id, lambda p: p.slot_in())
     )
     finds: tuple[str, ...] | None = None
 
@@ -134,14 +134,14 @@ def _hours_input(p: Place) -> dict[str, Any]:
 ANY = ("patient", "staff", "admin")
 DESK = ("staff", "admin")
 EVERYONE = ("anonymous", *ANY)
-HOLD = _mutation("holdSlot", "HoldSlotInput", lambda p: {"slotId": p.slot_id()})
+HOLD = _mutation("holdSlot", "HoldSlotInput", lambda p: {"slotId": p.slot_in()})
 RELEASE = _mutation("releaseHold", "ReleaseHoldInput", lambda p: {"holdId": HOLDS[p.clinic]})
 BOOK = _mutation(
-    "bookAppointment", "BookAppointmentInput", lambda p: {"slotId": p.slot_id(4), "patientId": p.patient_id}
+    "bookAppointment", "BookAppointmentInput", lambda p: {"slotId": p.slot_in(4), "patientId": p.patient_id}
 )
 MOVE = _mutation(
     "rescheduleAppointment", "RescheduleAppointmentInput",
-    lambda p: {"appointmentId": p.appointment_id, "slotId": p.slot_id(6), "version": 99},
+    lambda p: {"appointmentId": p.appointment_id, "slotId": p.slot_in(6), "version": 99},
 )  # fmt: skip
 CANCEL = _mutation(
     "cancelAppointment", "CancelAppointmentInput", lambda p: {"appointmentId": p.appointment_id, "version": 99}
@@ -205,7 +205,7 @@ VISIT_TYPE, APPOINTMENT, EXCEPTION = _own("visit_type_id"), _own("appointment_id
 
 
 def _slot(place: Place) -> str:
-    return place.slot_id()
+    return place.slot_in()
 
 
 def _held(place: Place) -> str:
@@ -356,10 +356,10 @@ async def holding(client: Client, town: Town) -> None:
     """Each patient holds a time and waits, after an offer that ran out: so there are holds, entries and offers of others."""
     for place in (town.east, town.west):
         document = "mutation M($input: HoldSlotInput!) { holdSlot(input: $input) { ... on SlotHeld { hold { id } } } }"
-        variables = {"input": {"slotId": place.slot_id(8), "idempotencyKey": "holding"}}
+        variables = {"input": {"slotId": place.slot_in(8), "idempotencyKey": "holding"}}
         found = await client.ask(document, variables, client.patient(place.patient))
         HOLDS[place.clinic] = found.data["holdSlot"]["hold"]["id"]
-        entry, offer = await builders.offered(town.pool, place.world)
+        entry, offer = await builders.offered(town.pool, place)
         ENTRIES[place.clinic], OFFERS[place.clinic] = ids.node(ids.WAITLIST_ENTRY, entry), ids.node(ids.OFFER, offer)
 
 

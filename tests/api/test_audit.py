@@ -90,7 +90,7 @@ async def test_each_write_leaves_one_row_whoever_writes(client: Client, town: To
     ):
         booked = await client.ask(
             BOOK,
-            {"input": {"slotId": east.slot_id(9), "patientId": east.patient_id, "idempotencyKey": f"b-{subject}"}},
+            {"input": {"slotId": east.slot_in(9), "patientId": east.patient_id, "idempotencyKey": f"b-{subject}"}},
             token,
         )
         assert await _rows(town, booked) == [(subject, role, east.patient, "bookAppointment")]
@@ -163,7 +163,7 @@ async def test_where_audit_cant_be_written_there_is_no_answer(client: Client, to
         chart = await client.ask(PATIENT, {"t": east.patient_id}, staff)
         assert (chart.codes, chart.body["data"]) == (["UNAVAILABLE"], None)
         assert b"Pat East" not in chart.raw
-        wanted = {"slotId": east.slot_id(11), "idempotencyKey": "unwritten"}
+        wanted = {"slotId": east.slot_in(11), "idempotencyKey": "unwritten"}
         written = await client.ask(BOOK, {"input": wanted}, client.patient(east.patient))
         assert written.codes == ["UNAVAILABLE"]
         assert (await client.ask("{ clinics { edges { node { name } } } }", token=staff)).data

@@ -93,22 +93,22 @@ def _new(place: Place, **more: Any) -> dict[str, Any]:
 
 
 WRITES: list[tuple[str, str, Any, tuple[str, str | None]]] = [
-    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(), "reason": LONG}, (BAD, "reason")),
-    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(), "reason": CONTROL}, (BAD, "reason")),
-    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(), "reason": "x" * 256}, (BAD, "reason")),
-    ("bookAppointment", "staff", lambda p: {"slotId": p.slot_id()}, (BAD, "patientId")),
-    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(-3)}, ("PolicyViolation", "PAST")),
-    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(3, 60)}, ("PolicyViolation", "NOT_OFFERED")),
-    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(3, 9 * 60 + 5)}, ("PolicyViolation", "NOT_OFFERED")),
-    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_id(600)}, ("PolicyViolation", "BOOKING_WINDOW")),
-    ("bookAppointment", "staff", lambda p: {"slotId": p.slot_id(800), "patientId": p.patient_id}, WINDOW),
+    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_in(), "reason": LONG}, (BAD, "reason")),
+    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_in(), "reason": CONTROL}, (BAD, "reason")),
+    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_in(), "reason": "x" * 256}, (BAD, "reason")),
+    ("bookAppointment", "staff", lambda p: {"slotId": p.slot_in()}, (BAD, "patientId")),
+    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_in(-3)}, ("PolicyViolation", "PAST")),
+    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_in(3, 60)}, ("PolicyViolation", "NOT_OFFERED")),
+    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_in(3, 9 * 60 + 5)}, ("PolicyViolation", "NOT_OFFERED")),
+    ("bookAppointment", "patient", lambda p: {"slotId": p.slot_in(600)}, ("PolicyViolation", "BOOKING_WINDOW")),
+    ("bookAppointment", "staff", lambda p: {"slotId": p.slot_in(800), "patientId": p.patient_id}, WINDOW),
     ("bookAppointment", "patient", lambda p: {"slotId": p.clinic_id}, ("NotFound", None)),
     ("bookAppointment", "patient", lambda p: {"slotId": LONG}, ("NotFound", None)),
-    ("holdSlot", "patient", lambda p: {"slotId": p.slot_id(-3)}, ("PolicyViolation", "PAST")),
-    ("holdSlot", "patient", lambda p: {"slotId": p.slot_id(3, 60)}, ("PolicyViolation", "NOT_OFFERED")),
-    ("holdSlot", "patient", lambda p: {"slotId": p.slot_id(), "idempotencyKey": ""}, (BAD, "idempotencyKey")),
-    ("holdSlot", "patient", lambda p: {"slotId": p.slot_id(), "idempotencyKey": "k" * 256}, (BAD, "idempotencyKey")),
-    ("holdSlot", "patient", lambda p: {"slotId": p.slot_id(), "idempotencyKey": CONTROL}, (BAD, "idempotencyKey")),
+    ("holdSlot", "patient", lambda p: {"slotId": p.slot_in(-3)}, ("PolicyViolation", "PAST")),
+    ("holdSlot", "patient", lambda p: {"slotId": p.slot_in(3, 60)}, ("PolicyViolation", "NOT_OFFERED")),
+    ("holdSlot", "patient", lambda p: {"slotId": p.slot_in(), "idempotencyKey": ""}, (BAD, "idempotencyKey")),
+    ("holdSlot", "patient", lambda p: {"slotId": p.slot_in(), "idempotencyKey": "k" * 256}, (BAD, "idempotencyKey")),
+    ("holdSlot", "patient", lambda p: {"slotId": p.slot_in(), "idempotencyKey": CONTROL}, (BAD, "idempotencyKey")),
     ("cancelAppointment", "patient", lambda p: _cancel(p, reason=LONG), (BAD, "reason")),
     ("cancelAppointment", "patient", lambda p: _cancel(p, version=0), ("VersionConflict", None)),
     ("cancelAppointment", "patient", lambda p: _cancel(p, version=2**31), (BAD, None)),
@@ -189,7 +189,7 @@ async def test_each_bad_write_is_refused_by_name_and_changes_nothing(client: Cli
 async def test_an_expired_hold_is_not_found_and_another_callers_neither(client: Client, town: Town) -> None:
     east, token = town.east, client.patient(town.east.patient)
     document = "mutation M($input: HoldSlotInput!) { holdSlot(input: $input) { ... on SlotHeld { hold { id } } } }"
-    held = await client.ask(document, {"input": {"slotId": east.slot_id(20), "idempotencyKey": "held"}}, token)
+    held = await client.ask(document, {"input": {"slotId": east.slot_in(20), "idempotencyKey": "held"}}, token)
     hold = held.data["holdSlot"]["hold"]["id"]
     before = await town.counts()
     assert said(await change(client, "releaseHold", client.admin(), {"holdId": hold}))[0] == "NotFound"
@@ -317,7 +317,7 @@ async def test_no_input_whatever_brings_a_fault_of_our_own(client: Client, town:
     """In a thread, since Hypothesis drives plain functions and the server runs in this loop."""
     east = town.east
     KNOWN_IDS[:] = [
-        east.clinic_id, east.provider_id, east.visit_type_id, east.patient_id, east.appointment_id, east.slot_id(30),
+        east.clinic_id, east.provider_id, east.visit_type_id, east.patient_id, east.appointment_id, east.slot_in(30),
         east.exception_id, town.west.clinic_id, town.west.patient_id, ids.node(ids.CLINIC, (1 << 63) - 1),
     ]  # fmt: skip
     token = client.admin() if role == "staff" else client.patient(east.patient)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -124,7 +125,7 @@ class Maker:
             place.patient_id,
             place.appointment_id,
             place.provider_id,
-            place.slot_id(),
+            place.slot_in(),
             place.clinic_id,
             "nonsense",
         ]
@@ -179,9 +180,8 @@ async def test_generated_queries_give_the_same_data_and_errors(built: Any, town:
         problems = validate(PLAIN._schema, parse(document), specified_rules)
         if problems:
             continue
-        stock, ours = await _both(built, document, viewers[seed % 4])
-        if any(b"UNAVAILABLE" in error for error in stock[1] + ours[1]):
-            # PostgreSQL may cancel the statement after the one that an abandoned sibling was waiting for: asked again, it answers.
+        minute, stock, ours = datetime.now(UTC).minute, *await _both(built, document, viewers[seed % 4])
+        if datetime.now(UTC).minute != minute:  # What the time tells is compared to the minute.
             stock, ours = await _both(built, document, viewers[seed % 4])
         assert ours == stock, document
         sent += 1

@@ -52,7 +52,7 @@ class Desk:
         return outcome["appointment"]["id"], outcome["appointment"]["version"]
 
     async def book(self, place: Place, days: int, minute: int) -> tuple[str, int]:
-        fields = {"slotId": place.slot_id(days, minute), "patientId": place.patient_id}
+        fields = {"slotId": place.slot_in(days, minute), "patientId": place.patient_id}
         return await self._change(BOOK, "bookAppointment", fields)
 
     async def move(self, booked: tuple[str, int], slot_id: str) -> tuple[str, int]:
@@ -88,7 +88,7 @@ async def test_a_patient_is_told_of_their_own(stage: Stage, tokens: Client, town
         desk.tell(booked, town.east.patient, town.east.clinic)
         told = (await talker.next())["myAppointments"]["appointment"]
         assert (told["id"], told["version"], told["patient"]["name"]) == (*booked, "Pat East")
-        moved = await desk.move(booked, town.east.slot_id(7, 9 * 60))
+        moved = await desk.move(booked, town.east.slot_in(7, 9 * 60))
         desk.tell(moved, town.east.patient, town.east.clinic)
         assert (await talker.next())["myAppointments"]["appointment"]["version"] == moved[1]
 
@@ -149,16 +149,16 @@ async def test_a_day_tells_what_comes_changes_and_leaves(stage: Stage, tokens: C
         desk.tell(booked, east.patient, east.clinic)
         told = (await talker.next("day"))["clinicDay"]["appointment"]
         assert (told["id"], told["version"], told["history"]) == (*booked, [{"version": 1}])
-        moved = await desk.move(booked, east.slot_id(10, 10 * 60))
+        moved = await desk.move(booked, east.slot_in(10, 10 * 60))
         desk.tell(moved, east.patient, east.clinic)
         told = (await talker.next("day"))["clinicDay"]["appointment"]
         assert told["startsAt"].startswith((today() + timedelta(days=10)).isoformat()), (
             "it left the day: that is told too"
         )
-        back = await desk.move(moved, east.slot_id(8, 12 * 60))
+        back = await desk.move(moved, east.slot_in(8, 12 * 60))
         desk.tell(back, east.patient, east.clinic)
         assert (await talker.next("day"))["clinicDay"]["appointment"]["version"] == back[1]
-        gone = await desk.move(back, west.slot_id(8, 12 * 60))
+        gone = await desk.move(back, west.slot_in(8, 12 * 60))
         desk.tell(gone, east.patient, east.clinic, west.clinic)
         assert (await talker.next("day"))["clinicDay"] == {"__typename": "StreamReset", "reason": "INVALIDATED"}
     rows = [row for row in (await town.audits())[before:] if row["subject"] == "watcher"]

@@ -58,7 +58,7 @@ async def client(
 
 async def book(client: Client, town: Town, days: int, minute: int = 600) -> dict[str, Any]:
     token = client.patient(town.east.patient)
-    asked = {"slotId": town.east.slot_id(days, minute), "idempotencyKey": new_key()}
+    asked = {"slotId": town.east.slot_in(days, minute), "idempotencyKey": new_key()}
     found = (await client.ask(BOOK, {"input": asked}, token)).data["bookAppointment"]
     assert found["__typename"] == "AppointmentBooked", found
     appointment: dict[str, Any] = found["appointment"]

@@ -150,12 +150,12 @@ async def test_every_type_is_found_by_its_id(client: Client, town: Town) -> None
     east = town.east
     patient, staff = client.patient(east.patient), client.staff([east.clinic])
     hold = "mutation M($input: HoldSlotInput!) { holdSlot(input: $input) { ... on SlotHeld { hold { id } } } }"
-    held = await client.ask(hold, {"input": {"slotId": east.slot_id(2), "idempotencyKey": "node"}}, patient)
+    held = await client.ask(hold, {"input": {"slotId": east.slot_in(2), "idempotencyKey": "node"}}, patient)
     made = held.data["holdSlot"]["hold"]
-    entry, offer = await builders.offered(town.pool, east.world)
+    entry, offer = await builders.offered(town.pool, east)
     expected = {
         "Clinic": (east.clinic_id, None), "Provider": (east.provider_id, None), "VisitType": (east.visit_type_id, None),
-        "Slot": (east.slot_id(), None), "Patient": (east.patient_id, patient), "Appointment": (east.appointment_id, patient),
+        "Slot": (east.slot_in(), None), "Patient": (east.patient_id, patient), "Appointment": (east.appointment_id, patient),
         "Hold": (made["id"], patient), "WaitlistEntry": (ids.node(ids.WAITLIST_ENTRY, entry), patient),
         "WaitlistOffer": (ids.node(ids.OFFER, offer), patient), "ScheduleException": (east.exception_id, staff),
     }  # fmt: skip
@@ -177,15 +177,15 @@ async def test_a_slot_that_is_not_free_is_busy_to_patients_and_told_finer_to_sta
     minute = 10 * 60
     token = client.patient(east.patient, "who holds")
     hold = "mutation M($input: HoldSlotInput!) { holdSlot(input: $input) { __typename } }"
-    held = await client.ask(hold, {"input": {"slotId": east.slot_id(4, minute), "idempotencyKey": "busy"}}, token)
+    held = await client.ask(hold, {"input": {"slotId": east.slot_in(4, minute), "idempotencyKey": "busy"}}, token)
     assert held.data["holdSlot"]["__typename"] == "SlotHeld"
-    booked, closed = east.slot_id(5, minute), east.slot_id(60, minute)
+    booked, closed = east.slot_in(5, minute), east.slot_in(60, minute)
     for slot_id, public, finer in (
-        (east.slot_id(4, 12 * 60), "FREE", "FREE"),
+        (east.slot_in(4, 12 * 60), "FREE", "FREE"),
         (booked, "BUSY", "BUSY"),
-        (east.slot_id(4, minute), "BUSY", "BUSY_TENTATIVE"),
+        (east.slot_in(4, minute), "BUSY", "BUSY_TENTATIVE"),
         (closed, "BUSY", "BUSY_UNAVAILABLE"),
-        (east.slot_id(4, 60), "BUSY", "BUSY_UNAVAILABLE"),
+        (east.slot_in(4, 60), "BUSY", "BUSY_UNAVAILABLE"),
     ):
         strangers = (None, client.patient(town.west.patient), client.staff([town.west.clinic]))
         for viewer in strangers:
@@ -207,7 +207,7 @@ WRITE = """mutation M($book: BookAppointmentInput!, $cancel: CancelAppointmentIn
 async def test_a_mutation_reads_what_it_wrote(client: Client, town: Town) -> None:
     """Field after field: booked and gone from the open times, then cancelled and back."""
     east, token = town.east, client.patient(town.east.patient)
-    slot, day = east.slot_id(12), str(today() + timedelta(days=12))
+    slot, day = east.slot_in(12), str(today() + timedelta(days=12))
     dates = {"c": east.clinic_id, "v": east.visit_type_id, "a": day}
     nothing = {"appointmentId": east.appointment_id, "version": 9, "idempotencyKey": "early"}
     asked = {"book": {"slotId": slot, "idempotencyKey": "ryw"}, "cancel": nothing, **dates}

@@ -51,7 +51,7 @@ async def test_a_freed_time_is_offered_explained_and_taken(client: Client, town:
     assert (again["__typename"], again["rule"]) == ("PolicyViolation", "ALREADY_WAITING")
 
     other = await builders.patient(town.pool, [east.clinic], name="Other One")
-    slot = east.slot_id(9, 14 * 60)
+    slot = east.slot_in(9, 14 * 60)
     asked = {"slotId": slot, "patientId": ids.node(ids.PATIENT, other), "idempotencyKey": builders.key()}
     made = (await client.ask(BOOK, {"input": asked}, staff)).data["bookAppointment"]["appointment"]
     gone = {"appointmentId": made["id"], "version": made["version"], "idempotencyKey": builders.key()}

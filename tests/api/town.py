@@ -1,6 +1,6 @@
 """Two clinics that know nothing of each other, each with a provider, a patient, an appointment and an exception."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,39 +9,13 @@ import asyncpg
 from domain import ids, zones
 from tests import builders
 
-ZONE = "America/New_York"
-
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Place(builders.World):
     """One clinic with one of everything; `exception` closes a far day."""
 
-    clinic: int
-    provider: int
-    visit_type: int
-    patient: int
     appointment: int
     exception: int
-
-    @property
-    def world(self) -> builders.World:
-        return builders.World(self.clinic, self.provider, self.visit_type, self.patient)
-
-    @property
-    def clinic_id(self) -> str:
-        return ids.node(ids.CLINIC, self.clinic)
-
-    @property
-    def provider_id(self) -> str:
-        return ids.node(ids.PROVIDER, self.provider)
-
-    @property
-    def visit_type_id(self) -> str:
-        return ids.node(ids.VISIT_TYPE, self.visit_type)
-
-    @property
-    def patient_id(self) -> str:
-        return ids.node(ids.PATIENT, self.patient)
 
     @property
     def appointment_id(self) -> str:
@@ -51,13 +25,13 @@ class Place:
     def exception_id(self) -> str:
         return ids.node(ids.EXCEPTION, self.exception)
 
-    def slot_id(self, days: int = 3, minute: int = 9 * 60) -> str:
+    def slot_in(self, days: int = 3, minute: int = 9 * 60) -> str:
         """So many days from the clinic's today, at that minute of its wall clock."""
-        return self.world.slot_id(today() + timedelta(days=days), minute)
+        return self.slot_id(today() + timedelta(days=days), minute)
 
 
 def today() -> date:
-    return datetime.now(UTC).astimezone(zones.named(ZONE)).date()
+    return datetime.now(UTC).astimezone(zones.named(builders.ZONE)).date()
 
 
 async def settle(pool: asyncpg.Pool, name: str, visit_type: int) -> Place:
@@ -74,7 +48,7 @@ async def settle(pool: asyncpg.Pool, name: str, visit_type: int) -> Place:
         "INSERT INTO schedule_exceptions (provider_id, clinic_id, kind, date) VALUES ($1, $2, 'closed', $3) RETURNING id",
         provider, clinic, today() + timedelta(days=60),
     )  # fmt: skip
-    return Place(clinic, provider, visit_type, patient, appointment, exception)
+    return Place(**asdict(world), appointment=appointment, exception=exception)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tzfpy import get_tz
 
+from adapters.notifications.email import Paper
+from adapters.notifications.folder import Folder
 from adapters.postgres.calendars import KnownSchedules, schedules
 from adapters.postgres.clinics import visit_types
 from adapters.postgres.database import Database, pool
@@ -18,6 +21,9 @@ from app.demo.places import LARGE, SMALL, placed
 from app.refusal import Refused
 from domain import booking, ids, zones
 from domain.outcomes import AppointmentCancelled
+from domain.recipients import Channel
+from services.messaging import Messaging
+from services.stopping import Stopping
 from services.verify import verify
 from tests.conftest import MakeDatabase
 from tests.world import World, faults, new_key, staff
@@ -38,6 +44,7 @@ TABLES = {
     "waitlist": "SELECT * FROM waitlist_entries ORDER BY id",
     "wishes": "SELECT * FROM waitlist_wishes ORDER BY entry_id",
     "events": "SELECT * FROM appointment_events ORDER BY appointment_id, version",
+    "messages": "SELECT to_jsonb(m) - 'id' FROM messages AS m ORDER BY appointment_id, version, rule, channel",
     "allocations": "SELECT resource_id, starts_at, ends_at, state, appointment_id FROM allocations ORDER BY appointment_id",
 }
 
@@ -103,6 +110,43 @@ async def test_every_rule_holds(demo: tuple[Database, Summary]) -> None:
     found = [finding async for finding in verify(demo[0])]
     assert [(finding.rule, finding.examples) for finding in found if finding.broken] == []
     assert await faults(World.on(demo[0].primary)) == []
+
+
+async def test_patients_were_told_of_visits_near_by_and_will_be_reminded(demo: tuple[Database, Summary]) -> None:
+    reader = demo[0].primary
+    rows = await reader.fetch(
+        "SELECT m.*, a.version AS present FROM messages AS m JOIN appointments AS a ON a.id = m.appointment_id"
+    )
+    assert {row["status"] for row in rows} == {"sent", "scheduled", "skipped"}
+    assert {row["channel"] for row in rows} == {"email", "sms"}
+    assert {"confirmation", "day-before", "two-hours-before", "cancelled"} <= {row["rule"] for row in rows}
+    late = [row for row in rows if row["status"] == "scheduled" and row["due_at"] <= NOW]
+    assert {row["rule"] for row in late} == {"confirmation"}
+    assert 5 < len(late) <= 24
+    assert not [row for row in rows if row["status"] == "scheduled" and row["version"] < row["present"]]
+    assert not [row for row in rows if row["status"] == "sent" and not row["sent_at"] == row["due_at"] <= NOW]
+    bare = await reader.fetchval(
+        "SELECT count(*) FROM appointments AS a WHERE status = 'booked' AND starts_at > $1"
+        " AND NOT EXISTS (SELECT FROM messages AS m WHERE m.appointment_id = a.id AND m.rule = 'confirmation')",
+        NOW,
+    )
+    assert bare == 0
+
+
+async def test_a_worker_sends_what_lies_ready_and_the_folder_shows_it(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    database = Database(await pool(await make_database(), size=4))
+    try:
+        await fill(database, clinics=2)
+        folder = Folder(tmp_path, Paper("a@b.example", "http://localhost"))
+        messaging = Messaging(database, {Channel.EMAIL: folder, Channel.SMS: folder}, Stopping(database))
+        while await messaging.plan() + await messaging.send(Channel.EMAIL):
+            pass
+        assert len(folder.latest(50)) > 5
+        assert await faults(World.on(database.primary)) == []
+    finally:
+        await database.close()
 
 
 async def test_visits_lie_on_times_that_are_offered(demo: tuple[Database, Summary]) -> None:
@@ -173,7 +217,7 @@ async def test_patients_come_where_they_are_registered(demo: tuple[Database, Sum
 async def test_a_commit_has_at_most_500_rows(demo: tuple[Database, Summary]) -> None:
     tables = ("clinics", "patients", "patient_clinics", "weekly_hours", "schedule_exceptions", "provider_visit_types",
               "providers", "resources", "appointments", "appointment_events", "allocations", "outbox", "audit",
-              "waitlist_entries", "waitlist_wishes")  # fmt: skip
+              "waitlist_entries", "waitlist_wishes", "messages")  # fmt: skip
     union = " UNION ALL ".join(f"SELECT xmin::text AS tx FROM {table}" for table in tables)
     assert (
         await demo[0].primary.fetchval(

@@ -1,6 +1,7 @@
 """Waiting for a time on /wait and answering an offer on /offer, as patients do it, against the real server."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -33,8 +34,15 @@ mutation($input: LeaveWaitlistInput!) { leaveWaitlist(input: $input) { __typenam
 """
 ENTRIES = """
 query { viewer { patient { waitlistEntries { id status windows { weekday opens closes } autoBook from to providers { id }
-    clinic { id } visitType { id } offer { id } } } } }
+    clinic { id } visitType { id } offer { id } appointment { id } } } } }
 """
+
+
+OWN = """
+query { viewer { patient { appointments(when: UPCOMING, status: [BOOKED], first: 100) { edges { node {
+    id version visitType { id } } } } } } }
+"""
+APPOINTMENT = "query($id: ID!) { appointment(id: $id) { version status startsAt } }"
 
 
 class Desk:
@@ -58,6 +66,10 @@ class Desk:
         done = (await self._api.ask(CANCEL, self.admin, input=asked))["cancelAppointment"]
         assert done["__typename"] == "AppointmentCancelled", done
 
+    async def appointment(self, node: str) -> dict[str, Any]:
+        found: dict[str, Any] = (await self._api.ask(APPOINTMENT, self.admin, id=node))["appointment"]
+        return found
+
     async def entries(self, patient: str) -> list[dict[str, Any]]:
         """Those of this kind of visit, the newest first."""
         found = (await self._api.ask(ENTRIES, self.token(patient)))["viewer"]["patient"]["waitlistEntries"]
@@ -77,12 +89,23 @@ async def desk(live_server: Any, api: API) -> Desk:
 
 @pytest.fixture
 async def people(desk: Desk, api: API) -> list[dict[str, str]]:
-    """Demo patients, at a clinic where nobody waits, whatever the demo and other tests left."""
+    """Demo patients, at a clinic where nobody waits, whatever the demo and other tests left; the first waits nowhere."""
     clinic = desk.place.clinic["id"]
     for edge in (await api.ask(WAITLIST, desk.admin, clinic=clinic))["waitlist"]["edges"]:
         asked = {"entryId": edge["node"]["id"], "idempotencyKey": uuid4().hex}
         await api.ask(LEAVE, desk.admin, input=asked)
-    return await api.patients()
+    found = await api.patients()
+    for entry in (await api.ask(ENTRIES, found[0]["token"]))["viewer"]["patient"]["waitlistEntries"]:
+        await api.ask(LEAVE, found[0]["token"], input={"entryId": entry["id"], "idempotencyKey": uuid4().hex})
+    return found
+
+
+@pytest.fixture
+async def free(desk: Desk, api: API, people: list[dict[str, str]]) -> None:
+    """The first of them has no visit of this kind ahead, whatever the demo and other tests left."""
+    found = (await api.ask(OWN, people[0]["token"]))["viewer"]["patient"]["appointments"]["edges"]
+    for node in (edge["node"] for edge in found if edge["node"]["visitType"]["id"] == desk.place.visit_type):
+        await desk.cancel({"appointmentId": node["id"], "version": node["version"]})
 
 
 def wait_path(place: Place, provider: str | None = None) -> str:
@@ -360,3 +383,93 @@ async def test_a_calendar_without_times_leads_to_the_waitlist(
         await link.click()
     wait = await opened.value
     assert wait.url.endswith(wait_path(desk.place))
+
+
+async def test_who_has_an_appointment_asks_for_an_earlier_time_sees_it_in_the_list_and_leaves_it(
+    watched: Watched, desk: Desk, people: list[dict[str, str]], free: None
+) -> None:
+    sooner = await desk.booked(desk.place.slots[0], people[0]["id"])
+    own = await desk.booked(desk.place.slots[-1], people[0]["id"])
+    page = await watched.open("/wait")
+    await expect(heading(page)).to_have_text("What you wait for")
+    await page.get_by_label("Demo patient").select_option(label=people[0]["name"])
+    await assert_accessible(page)
+    await page.get_by_role("button", name="Sign in and see").click()
+    await expect(page.get_by_text("You are on no waitlist.")).to_be_visible()
+    await assert_accessible(page)
+    here = page.get_by_role("listitem").filter(has=page.locator(f'a[href="{wait_path(desk.place)}&earlier"]'))
+    await expect(here).to_have_count(2)
+    await here.nth(1).get_by_role("link", name="Ask for an earlier time").focus()
+    await page.keyboard.press("Enter")
+    await expect(heading(page)).to_have_text("Tell me when an earlier time opens")
+    asked = page.get_by_role("group", name="What would you like?")
+    chosen = asked.get_by_role("radio", checked=True)
+    await expect(chosen).to_have_accessible_name(re.compile("^An earlier time than "))
+    await assert_accessible(page)
+    await chosen.focus()
+    for _ in range(2):
+        await page.keyboard.press("ArrowUp")
+    await expect(asked.get_by_label("A new appointment")).to_be_checked()
+    await expect(heading(page)).to_have_text("Tell me when a time opens")
+    for _ in range(2):
+        await page.keyboard.press("ArrowDown")
+    await expect(chosen).to_be_focused()
+    await page.get_by_label("Book it for me without asking").focus()
+    await tab_to(page, "BUTTON")
+    await page.keyboard.press("Enter")
+    await expect(heading(page)).to_have_text("You are on the waitlist")
+    await expect(heading(page)).to_be_focused()
+    await expect(page.locator(".facts")).to_contain_text("This appointment stays yours until you take an earlier time.")
+    await assert_accessible(page)
+    entry = (await desk.entries(people[0]["id"]))[0]
+    assert (entry["status"], entry["appointment"]["id"]) == ("ACTIVE", own["appointmentId"])
+    assert own["appointmentId"] not in page.url
+    await page.get_by_role("link", name="What I wait for").click()
+    waiting = page.get_by_role("list", name="Waiting for")
+    await expect(waiting.get_by_text("Earlier than ")).to_be_visible()
+    await expect(page.get_by_text("You wait for an earlier time.")).to_be_visible()
+    await expect(page.get_by_text("You wait for this kind of visit here already.")).to_be_visible()
+    await assert_accessible(page)
+    await page.get_by_role("button", name=f"at {desk.place.clinic['name']}").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("You are on no waitlist.")).to_be_visible()
+    await expect(heading(page)).to_be_focused()
+    await expect(page.locator("[role=status]")).to_contain_text("You are no longer waiting for ")
+    await expect(page.get_by_text("You wait for an earlier time.")).to_have_count(0)
+    assert (await desk.entries(people[0]["id"]))[0]["status"] == "WITHDRAWN"
+    for one in (sooner, own):
+        await desk.cancel(one)
+    watched.assert_clean()
+
+
+async def test_an_earlier_time_that_is_taken_moves_the_appointment_and_ends_the_waiting_at_once(
+    watched: Watched, context: BrowserContext, desk: Desk, people: list[dict[str, str]], free: None, live_server: Any
+) -> None:
+    page, late = watched.page, desk.place.slots[-1]
+    own = await desk.booked(late, people[0]["id"])
+    other = await desk.booked(desk.place.slots[0], people[1]["id"])
+    await page.goto(live_server.url + wait_path(desk.place) + "&earlier")
+    await join(page, people[0]["name"])
+    kept = await page.evaluate("sessionStorage.getItem('appointments:patient')")
+    listed = await context.new_page()
+    await listed.goto(live_server.url + "/book?slot=x")
+    await listed.evaluate("kept => sessionStorage.setItem('appointments:patient', kept)", kept)
+    await listed.goto(live_server.url + "/wait")
+    await expect(listed.get_by_role("list", name="Waiting for")).to_be_visible()
+    before = await listed.get_by_text("You wait for an earlier time.").locator("..").locator("b").inner_text()
+    await desk.cancel(other)
+    await expect(listed.get_by_text("is kept for you until")).to_be_visible()
+    await assert_accessible(listed)
+    await page.get_by_role("link", name="See the offer").click()
+    await expect(page.get_by_text("It takes the place of your appointment on")).to_be_visible()
+    assert (await desk.appointment(own["appointmentId"]))["version"] == own["version"]
+    await page.get_by_role("button", name="Move my appointment to this time").click()
+    await expect(heading(page)).to_have_text("You are booked")
+    await expect(listed.get_by_text("You are on no waitlist.")).to_be_visible()
+    await expect(listed.locator("li b", has_text=before)).to_have_count(0)
+    await assert_accessible(listed)
+    moved = await desk.appointment(own["appointmentId"])
+    assert (moved["version"], moved["status"]) == (own["version"] + 1, "BOOKED")
+    assert datetime.fromisoformat(moved["startsAt"]).timestamp() == (ids.slot(desk.place.slots[0]).start or 0) * 60  # type: ignore[union-attr]
+    entry = (await desk.entries(people[0]["id"]))[0]
+    assert (entry["status"], entry["appointment"]["id"]) == ("FULFILLED", own["appointmentId"])

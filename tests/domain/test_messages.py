@@ -251,6 +251,8 @@ def test_a_message_is_looked_at_again_before_it_goes() -> None:
     assert (judged.verdict, judged.why) == (Verdict.SKIP, Why.REPLACED)
     judged = messages.judge(due(rule, starts, said=True), recipient(), now)
     assert (judged.verdict, judged.why) == (Verdict.SKIP, Why.SAID)
+    judged = messages.judge(due(rule, starts, saying=True), recipient(), now)
+    assert (judged.verdict, judged.why) == (Verdict.WAIT, Why.SAYING)
     judged = messages.judge(due(rule, starts), recipient(stopped=Channel.EMAIL), now)
     assert (judged.verdict, judged.why) == (Verdict.PASS, Why.EMAIL_STOPPED)
     judged = messages.judge(due(rule, starts, tries=3), recipient(), now + timedelta(hours=2))

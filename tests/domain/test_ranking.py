@@ -280,5 +280,13 @@ def test_counts_of_the_properties() -> None:
 def test_hours_that_an_edit_opens() -> None:
     longer = Schedule(1, 1, 2, tuple(WeeklyHours(weekday, OPENS, CLOSES + 60) for weekday in range(7)))
     spans = ranking.newly_open(HOURS, longer, ZONE, [kind(30)], DAY, DAY)
-    assert spans == [(minute(17.75), minute(19))]
+    assert spans == [(minute(17.75), minute(19), frozenset({kind(30).key}))]
     assert ranking.newly_open(longer, HOURS, ZONE, [kind(30)], DAY, DAY) == []
+
+
+def test_hours_around_the_clock_come_up_a_day_at_a_time() -> None:
+    whole = Schedule(1, 1, 2, tuple(WeeklyHours(weekday, 0, 1440) for weekday in range(7)))
+    spans = ranking.newly_open(Schedule(1, 1, 1), whole, ZONE, [kind(30)], DAY, DAY + timedelta(days=99))
+    assert len(spans) == 100
+    assert all(end - start <= 1440 + 30 for start, end, _ in spans)
+    assert sum(end - start for start, end, _ in spans) >= 100 * 1440 - 60

@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import time
@@ -21,6 +20,7 @@ from app.settings import Settings
 from domain import ids
 from tests.api.scripted import staged
 from tests.api.talker import AVAILABILITY
+from tests.kept import kept
 
 HERE: Final = Path(__file__).parent
 TIMES: Final = AVAILABILITY % ids.node(ids.VISIT_TYPE, 1)
@@ -33,21 +33,24 @@ def packages() -> Path:
         pytest.skip("there is no node here")
     names = ("package.json", "package-lock.json", "client.mjs")
     version = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in names)).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "appointments-interop" / version
-    if not (cache / "ready").exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            shutil.copy(HERE / name, cache / name)
-        try:
-            done = subprocess.run(
-                ["npm", "ci", "--no-audit", "--no-fund"], cwd=cache, capture_output=True, timeout=90, check=False
-            )
-        except subprocess.TimeoutExpired:
-            pytest.skip("npm could not install the clients in time")
-        if done.returncode != 0:
-            pytest.skip("npm could not install the clients")
-        (cache / "ready").touch()
-    return cache
+    with kept(f"appointments-interop/{version}") as cache:
+        if not (cache / "ready").exists():
+            _install(names, cache)
+        return cache
+
+
+def _install(names: Sequence[str], cache: Path) -> None:
+    for name in names:
+        shutil.copy(HERE / name, cache / name)
+    try:
+        done = subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund"], cwd=cache, capture_output=True, timeout=90, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm could not install the clients in time")
+    if done.returncode != 0:
+        pytest.skip("npm could not install the clients")
+    (cache / "ready").touch()
 
 
 @pytest.fixture(scope="module")

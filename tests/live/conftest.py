@@ -16,7 +16,7 @@ from app.live.pace import PACE, Pace
 from app.serving import listen, served
 from app.settings import Settings
 from app.wiring import Product, product
-from services.live.pace import Pace as HubPace
+from services.live.pace import HubPace
 from tests.live.place import Place, asked, place
 from tests.live.watcher import Watcher
 

@@ -33,7 +33,9 @@ MUTATIONS: Final = {
 HALF_HOURS: Final = 16  # 09:00 to 17:00
 DAYS: Final = 31
 STRIDE: Final = 7919
-MARKER: Final = "Zqxmarked"  # stands in every text of a patient and of a booking
+MARKER: Final = (
+    "Zqxmark"  # stands in every text of a patient, of a booking and of what is waited for; short enough for a language
+)
 
 
 @dataclass(frozen=True, slots=True)

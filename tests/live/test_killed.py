@@ -166,13 +166,20 @@ async def _say_nothing_of_patients(there: Scene, kafka: Kafka | None) -> int:
     """The marker that stands in every text of a patient and of a booking is nowhere else (rule 36). How many places."""
     marked = await there.place.pool.fetch("SELECT DISTINCT reason FROM appointments")
     assert [row["reason"] for row in marked] == [MARKER]
+    said = await everything_said(there, kafka)
+    assert [text for text in said if MARKER.lower() in text.lower()] == []
+    return len(said)
+
+
+async def everything_said(there: Scene, kafka: Kafka | None) -> list[str]:
+    """Public frames, log lines, what stands in Redis, in Kafka, in the outbox and in the stream."""
     said = [str(frame) for watcher in there.watchers for frame in watcher.view.frames]
     said += [api.log.read_text() for api in there.apis]
     said += await redis_texts(there.redis.url)
     said += await kafka_texts(kafka.address) if kafka is not None else []
-    said += [str(tuple(row)) for row in await there.place.pool.fetch("SELECT * FROM outbox")]
-    assert [text for text in said if MARKER.lower() in text.lower()] == []
-    return len(said)
+    for table in ("outbox", "stream"):
+        said += [str(tuple(row)) for row in await there.place.pool.fetch(f"SELECT * FROM {table}")]
+    return said
 
 
 async def _stop_kafka(there: Scene, kafka: Kafka) -> None:

@@ -19,7 +19,7 @@ from app.auth import ALGORITHMS, development_key, development_token
 from app.settings import Settings
 from domain import ids, streams
 from domain.streams import Cursor
-from services.live.pace import Pace as HubPace
+from services.live.pace import HubPace
 from tests import builders, sizes
 from tests.api.talker import Talker, opened, talking
 from tests.api.town import today

@@ -28,7 +28,7 @@ from domain.streams import CalendarEvent, Cursor, Position, Pulse
 from services.live import reading
 from services.live.hub import Calendars, Hub
 from services.live.live import Live
-from services.live.pace import Pace
+from services.live.pace import HubPace
 from services.live.reading import Facts, Reading
 from services.live.snapshots import Snapshots
 
@@ -376,7 +376,7 @@ class Server:
         times = Process(town) if process else Primary(town)
         read, snapshots = TownReading(town, times, chance), TownSnapshots(town)
         told = calendars or (times if isinstance(times, Process) else NoCalendars())
-        hub = Hub(read, snapshots, told, Pace(**pace))
+        hub = Hub(read, snapshots, told, HubPace(**pace))
         return cls(town, hub, Live(hub, snapshots), read, snapshots, times)
 
     def hear(self, *events: Any) -> None:

@@ -20,7 +20,7 @@ from services.live.calendars import ProcessCalendars
 from services.live.catalog import ProcessCatalog
 from services.live.hub import Hub
 from services.live.live import Live
-from services.live.pace import Pace
+from services.live.pace import HubPace
 from services.live.reading import Reading
 from services.live.snapshots import Kept, Snapshots
 from services.live.trust import Trust
@@ -44,7 +44,7 @@ class Process:
         standing = Standing(database, catalog if keeping else None)
         times = OpenTimes(known, None, self.kept if keeping else None)
         self.snapshots = Snapshots(database, OpenTimes(known), Kept(self.kept, times, standing) if keeping else None)
-        pace = Pace(frame_seconds=0.0, patience_seconds=0.3)
+        pace = HubPace(frame_seconds=0.0, patience_seconds=0.3)
         self.hub = Hub(Reading(database, times, standing=standing), self.snapshots, self.kept, pace)
         self.live = Live(self.hub, self.snapshots)
         self.position = 0

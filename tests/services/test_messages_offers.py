@@ -12,19 +12,26 @@ import pytest
 from adapters.notifications.email import Mailer, Paper
 from adapters.notifications.folder import Folder
 from adapters.notifications.sms import Texter
+from adapters.postgres.changes import Request
+from adapters.postgres.open_times import OpenTimes
+from dataloaders.calendars import RecentWrites
+from dataloaders.loaders import Loaders
 from domain.access import Viewer
+from domain.appointments import Appointment
 from domain.letters import AddressRefused, Letter, NotSent, septets
-from domain.outcomes import NotificationPreferencesSet, OfferDeclined
+from domain.outcomes import NotificationPreferencesSet, OfferDeclined, OfferGone, WaitlistEntryUpdated
 from domain.recipients import Channel
 from domain.waitlist import Entry
+from services.accepting import Wanted, accept
 from services.messaging import Messaging
 from services.preferences import Preferences
 from services.stopping import Stopping
+from services.sweeping import SYSTEM
 from tests import peers
 from tests.peers import Mailbox, Provider
 from tests.services.test_messaging import EMAIL, SMS, Tray
 from tests.services.waiters import Place, place
-from tests.world import MONDAY, World, faults, new_key
+from tests.world import MONDAY, World, faults, new_key, staff
 
 PUBLIC = "https://clinic.example"
 PHONE = "+12025550100"
@@ -80,6 +87,14 @@ class Street:
             self.here.clinic,
         )
         return [(row["channel"], row["status"], row["why"]) for row in rows]
+
+    async def timeline(self, one: Appointment, viewer: Viewer) -> list[tuple[str, str, str, str | None]]:
+        """Its lines about offers."""
+        database = self.world.database
+        loaders = Loaders(database, OpenTimes(self.world.desk.known), RecentWrites(), viewer)
+        lines = await loaders.reminders.load(one.key) or []
+        found = [(line.rule.name, line.channel.name, line.status.name, line.why) for line in lines]
+        return [line for line in found if line[0] == "OFFER"]
 
     async def over(self) -> None:
         """The live offer runs out and goes to the next."""
@@ -281,6 +296,57 @@ async def test_move_me_earlier_names_the_present_appointment(street: Street) -> 
     await street.here.accepted(await street.here.only())
     await street.work()
     assert [one.rule.name for one in street.mail.sent] == ["CONFIRMATION", "OFFER", "MOVED"]
+
+
+async def test_the_timeline_of_an_appointment_tells_of_offers_that_concern_it(street: Street) -> None:
+    world, who = street.world, await street.patient()
+    own = await street.here.booked(who, minutes=120)
+    await street.work()
+    await street.here.join(who, appointment_id=own.id)
+    await street.free()
+    lines = [("OFFER", "EMAIL", "SCHEDULED", None)]
+    assert await street.timeline(own, who) == lines, "also before a worker comes"
+    await street.messaging.plan()
+    assert await street.timeline(own, who) == lines
+    assert await street.timeline(own, street.here.clerk) == lines
+    await street.work()
+    assert await street.timeline(own, who) == [("OFFER", "EMAIL", "SENT", None)]
+    assert await street.timeline(own, staff(await world.clinic())) == []
+    await street.here.accepted(await street.here.only())
+    await street.work()
+    assert await street.timeline(own, who) == [("OFFER", "EMAIL", "SENT", None)]
+
+
+async def test_a_timeline_has_no_offer_of_another_time(street: Street) -> None:
+    who = await street.patient()
+    own = await street.here.booked(who, minutes=120)
+    await street.here.join(who)
+    await street.free()
+    await street.here.decline(await street.here.only())
+    await street.work()
+    assert await street.timeline(own, who) == []
+    await street.free(minutes=30)
+    await street.work()
+    taken = (await street.here.accepted(await street.here.only())).appointment
+    assert await street.timeline(taken, who) == [("OFFER", "EMAIL", "SENT", None)]
+    assert await street.timeline(own, who) == []
+
+
+async def test_who_no_longer_agrees_to_be_booked_is_told_of_the_live_offer(street: Street) -> None:
+    entry = await street.wait(auto_book=True)
+    await street.free()
+    await street.work()
+    assert street.told() == []
+    who = street.here.who(entry.patient_key)
+    changed = await street.world.waiting.change(who, entry.id, 1, {"auto_book": False}, new_key())
+    assert isinstance(changed, WaitlistEntryUpdated)
+    late = Wanted(SYSTEM, Request("", "acceptOffer", b""), (await street.here.only()).offer.key)
+    assert isinstance(await accept(street.world.desk, late), OfferGone), "a sweeper that had looked before"
+    assert await street.world.sweeping.take_up_consented() == 0
+    await street.work()
+    assert [one.rule.name for one in street.mail.sent] == ["OFFER"]
+    assert await street.kept() == [("email", "sent", None)]
+    assert await faults(street.world) == []
 
 
 async def test_the_folder_shows_offers_as_people_would_see_them(street: Street, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Tray:
         self.sent.append(letter)
         return Accepted()
 
-    async def find(self, letter: Letter, since: datetime) -> list[Accepted]:
+    async def find(self, letter: Letter, called_at: datetime) -> list[Accepted]:
         return []
 
     async def close(self) -> None: ...

@@ -1,10 +1,17 @@
 """What becomes of freed time, on a real PostgreSQL (rules 46, 47 and 51)."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from math import isnan
 
+import pytest
+
+from adapters.postgres.decisions import KnownWishes
+from app.workers.waitlist import accepted_share
 from domain import ids
 from domain.appointments import AppointmentStatus
+from domain.faults import Unavailable
 from domain.outcomes import (
     AppointmentBooked,
     AppointmentCancelled,
@@ -19,7 +26,12 @@ from domain.outcomes import (
     WaitlistLeft,
 )
 from domain.ranking import Reason
-from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus
+from domain.waitlist import AllocationOutcome, Entry, EntryStatus, OfferStatus
+from services.booking import Booking
+from services.changing import Changing
+from services.desk import Filled
+from services.sweeping import Sweeping
+from services.waiting import Waiting
 from tests import sizes
 from tests.services.waiters import SOON, at, place, unexplained
 from tests.world import World, faults, new_key, patient_id
@@ -68,6 +80,33 @@ async def test_the_figures_count_offers_and_the_times_they_were_of(world: World)
         ("entries", "active"): -1, ("offers", "declined"): 2, ("offers", "accepted"): 1, ("times", "filled"): 1,
         ("times", "opened"): 1,
     }  # fmt: skip
+
+
+async def test_a_time_that_found_somebody_is_counted_once_from_when_it_was_given_up(world: World) -> None:
+    told: list[Filled] = []
+    desk = replace(world.desk, filled=told.append)
+    counting = World(world.database, desk, Booking(desk), Changing(desk), Waiting(desk), Sweeping(desk))
+    here = await place(counting)
+    who = await world.patient(here.clinic)
+    late = await here.booked(who, days=2)
+    await here.wait(urgency=1)
+    await here.join(who, appointment_id=late.id)
+    await here.cancel(await here.booked())
+    await world.wait(minutes=10)
+    await here.decline(await here.only())
+    await world.wait(minutes=5)
+    offer, key = await here.only(), new_key()
+    for _ in range(2):  # The second is a replay.
+        assert isinstance(await counting.waiting.accept(who, offer.offer.id, key), OfferAccepted)
+    assert len(told) == 1
+    assert timedelta(minutes=15) <= told[0].waited < timedelta(minutes=16)
+    assert told[0].sooner == timedelta(days=2)
+
+
+def test_the_share_of_offers_accepted_leaves_out_those_withdrawn_and_live() -> None:
+    figures = {("offers", "accepted"): 1, ("offers", "declined"): 2, ("offers", "expired"): 5}
+    assert accepted_share(figures | {("offers", "superseded"): 9, ("offers", "live"): 4}) == 1 / 8
+    assert isnan(accepted_share({}))
 
 
 async def test_nobody_eligible_opens_to_all(world: World) -> None:
@@ -359,6 +398,35 @@ async def test_consent_that_cannot_be_booked_goes_to_the_next(world: World) -> N
     assert await faults(world) == []
 
 
+async def test_consent_to_be_moved_ends_with_the_appointment(world: World) -> None:
+    here = await place(world)
+    who = await world.patient(here.clinic)
+    late = await here.booked(who, days=2)
+    entry = await here.join(who, appointment_id=late.id, auto_book=True)
+    await here.cancel(late, who)
+    await here.cancel(await here.booked())
+    assert await world.sweeping.take_up_consented() == 0
+    offer = await here.only()
+    assert (offer.offer.entry_key, offer.consented) == (entry.key, False)
+    assert isinstance(await here.accept(offer), OfferAccepted)
+    assert await faults(world) == []
+
+
+async def test_nobody_is_moved_to_a_later_time_unasked(world: World) -> None:
+    here = await place(world)
+    who = await world.patient(here.clinic)
+    late = await here.booked(who, days=2)
+    entry = await here.join(who, appointment_id=late.id, auto_book=True)
+    await here.cancel(await here.booked(hours=2))
+    moved = await world.changing.reschedule(who, late.id, here.slot(hours=1), 1, new_key())
+    assert isinstance(moved, AppointmentRescheduled)
+    assert await world.sweeping.take_up_consented() == 0
+    assert await here.live() == []
+    assert (await here.entry(entry)).status is EntryStatus.ACTIVE
+    assert await world.value("SELECT version FROM appointments WHERE id = $1", late.key) == 2
+    assert await faults(world) == []
+
+
 async def test_newly_opened_hours_are_offered(world: World) -> None:
     from services.schedules import ExceptionInput, Schedules
 
@@ -489,3 +557,70 @@ async def test_accepting_and_running_out_at_the_same_instant(world: World) -> No
 async def _late(process: World) -> int:
     await asyncio.sleep(0.02)
     return await process.sweeping.expire_offers()
+
+
+async def test_every_patient_whose_entry_changes_has_an_audit_row_whoever_caused_it(world: World) -> None:
+    here = await place(world)
+    first, second = await here.wait(how_many=2)
+    giver = await world.patient(here.clinic)
+    made = await here.booked(giver)
+
+    async def rows(entry: Entry) -> list[tuple[str, str, str, str]]:
+        found = await world.fetch("SELECT * FROM audit WHERE patient_id = $1 ORDER BY id", entry.patient_key)
+        return [(row["subject"], row["role"], row["operation"], row["entity"].partition(":")[0]) for row in found][1:]
+
+    await here.cancel(made)
+    assert await rows(first) == [(here.clerk.subject, "staff", "cancelAppointment", "offer")]
+    assert await rows(second) == []
+    who = here.who(first.patient_key)
+    await here.decline(await here.only())
+    assert await rows(first) == [
+        (here.clerk.subject, "staff", "cancelAppointment", "offer"),
+        (who.subject, "patient", "declineOffer", "waitlistEntry"),
+    ]
+    assert await rows(second) == [(who.subject, "patient", "declineOffer", "offer")]
+    await world.clock((await here.only()).offer.expires_at + timedelta(seconds=1))
+    await world.sweeping.expire_offers()
+    assert (await rows(second))[1:] == [("sweeper", "system", "expireOffer", "offer")]
+    await world.clock(at(days=40))
+    while await world.sweeping.expire_entries():
+        pass
+    for one in (first, second):
+        assert (await rows(one))[-1] == ("sweeper", "system", "expireEntry", "waitlistEntry")
+        assert (await here.entry(one)).status is EntryStatus.EXPIRED
+
+
+async def test_an_offer_that_cannot_be_audited_is_not_made(world: World) -> None:
+    here = await place(world)
+    await here.wait()
+    made = await here.booked()
+    await world.run("ALTER TABLE audit ADD CONSTRAINT full_up CHECK (entity NOT LIKE 'offer:%') NOT VALID")
+    try:
+        with pytest.raises(Unavailable):
+            await here.cancel(made)
+        assert await here.live() == []
+    finally:
+        await world.run("ALTER TABLE audit DROP CONSTRAINT full_up")
+    await here.cancel(made)
+    await here.only()
+
+
+async def test_wishes_are_known_to_who_reads_them_though_others_push_them_out(world: World) -> None:
+    here = await place(world)
+    waiting = [(entry.key, entry.version) for entry in await here.wait(how_many=6)]
+    known = KnownWishes(limit=3)
+    asked = [waiting[:3], [waiting[0], waiting[3]], [waiting[4], waiting[5], waiting[1]]] * 4
+    found = await asyncio.gather(*(known.at(world.database.primary, some) for some in asked))
+    assert [[one.key for one in some] for some in found] == [[key for key, _ in some] for some in asked]
+
+
+async def test_wishes_of_another_life_of_the_database_do_not_count(world: World) -> None:
+    here = await place(world)
+    entry = (await here.wait(windows=[(None, 480, 600)]))[0]
+    known, one = KnownWishes(), [(entry.key, entry.version)]
+    known.live("before")
+    before = await known.at(world.database.primary, one)
+    await world.run("UPDATE waitlist_wishes SET urgency = 3 WHERE entry_id = $1", entry.key)
+    assert await known.at(world.database.primary, one) == before
+    known.live("after")
+    assert [candidate.urgency for candidate in await known.at(world.database.primary, one)] == [3]

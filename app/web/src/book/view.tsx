@@ -1,6 +1,7 @@
 /** @jsxImportSource preact */
 // The booking page, step by step. The heading says where one is, and takes the focus when the step was the reader's own.
 import { useEffect, useRef } from "preact/hooks";
+import { keepEarlier } from "../earlier";
 import type { Slot } from "./answers";
 import type { Booking, Step } from "./booking";
 import { Confirmation, Facts, when } from "./facts";
@@ -83,7 +84,21 @@ function Content({ booking, development }: Props & { development: boolean }) {
     case "refused":
       return <RefusedTime booking={booking} />;
     case "booked":
-      return booking.appointment.value && <Confirmation appointment={booking.appointment.value} />;
+      return (
+        booking.appointment.value && (
+          <>
+            <Confirmation appointment={booking.appointment.value} />
+            {booking.slot.value && (
+              <p>
+                Would you rather come sooner?{" "}
+                <a href={`${waitingFor(booking.slot.value)}&earlier`} onClick={() => keepEarlier(booking.appointment.value?.id ?? "")}>
+                  Tell me when an earlier time opens
+                </a>
+              </p>
+            )}
+          </>
+        )
+      );
   }
 }
 

@@ -1,4 +1,4 @@
-// The seven worked examples, and the values that travel from one tab's answer into the next tab's variables.
+// The eight worked examples, and the values that travel from one tab's answer into the next tab's variables.
 import clinicWeek from "./examples/3-clinic-week.graphql";
 import clinicWeekVariables from "./examples/3-clinic-week.json";
 import daySheet from "./examples/6-day-sheet.graphql";
@@ -11,6 +11,8 @@ import moveAndCancel from "./examples/5-move-and-cancel.graphql";
 import moveAndCancelVariables from "./examples/5-move-and-cancel.json";
 import openTimes from "./examples/2-open-times.graphql";
 import openTimesVariables from "./examples/2-open-times.json";
+import search from "./examples/8-search.graphql";
+import searchVariables from "./examples/8-search.json";
 import watchTimes from "./examples/7-watch-times.graphql";
 import watchTimesVariables from "./examples/7-watch-times.json";
 
@@ -23,6 +25,7 @@ const EXAMPLES = [
   { query: moveAndCancel, variables: moveAndCancelVariables },
   { query: daySheet, variables: daySheetVariables },
   { query: watchTimes, variables: watchTimesVariables },
+  { query: search, variables: searchVariables },
 ].map((example) => ({ ...example, name: nameOf(example.query) }));
 
 const UNKNOWN = {

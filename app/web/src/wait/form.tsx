@@ -1,6 +1,7 @@
 /** @jsxImportSource preact */
 // What is wished for: days, times of the day, with whom, how soon, and whether to be asked.
 import { useEffect, useRef } from "preact/hooks";
+import { when } from "../book/facts";
 import { zoneName } from "../times";
 import type { Place, Waiting } from "./waiting";
 import type { Hours } from "./windows";
@@ -25,6 +26,7 @@ export function Wishes({ waiting, place }: Props) {
   };
   return (
     <form class="booking" onSubmit={submit} onInput={() => waiting.changed()}>
+      {waiting.movable.length > 0 && <Instead waiting={waiting} />}
       <Days waiting={waiting} place={place} />
       <Times waiting={waiting} />
       <div class="pair">
@@ -61,6 +63,29 @@ export function Wishes({ waiting, place }: Props) {
         </button>
       </p>
     </form>
+  );
+}
+
+/** Whether the time takes the place of an appointment that the patient has. */
+function Instead({ waiting }: { waiting: Waiting }) {
+  const here = waiting.asked.clinic;
+  return (
+    <fieldset class="choice">
+      <legend>What would you like?</legend>
+      <label class="check">
+        <input type="radio" name="moves" value="" checked={waiting.moves.value === ""} onChange={() => waiting.choose("")} />A new appointment
+      </label>
+      {waiting.movable.map(({ id, startsAt, provider, clinic }) => (
+        <label key={id} class="check">
+          <input type="radio" name="moves" value={id} checked={waiting.moves.value === id} onChange={() => waiting.choose(id)} />
+          <span>
+            An earlier time than {when(startsAt, null, clinic.timeZone)} with {provider.name}
+            {clinic.id === here ? "" : ` at ${clinic.name}`}
+          </span>
+        </label>
+      ))}
+      {waiting.moves.value && <p class="quiet">Your appointment stays yours until you take an earlier time.</p>}
+    </fieldset>
   );
 }
 

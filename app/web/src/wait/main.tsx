@@ -11,6 +11,7 @@ const waiting = new Waiting({
   clinic: asked.get("clinic") ?? "",
   visitType: asked.get("visitType") ?? "",
   provider: asked.get("provider") ?? "",
+  earlier: asked.has("earlier"),
 });
 main.replaceChildren();
 render(<Page waiting={waiting} development={main.dataset.mode === "development"} />, main);

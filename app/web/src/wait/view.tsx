@@ -5,6 +5,7 @@ import { Fact, when } from "../book/facts";
 import { SignIn } from "../book/sign-in";
 import { fullDay, span } from "../times";
 import { Wishes } from "./form";
+import { List } from "./list";
 import type { Entry, Step, Waiting } from "./waiting";
 import { inWords } from "./windows";
 
@@ -52,7 +53,8 @@ const TITLES: Partial<Record<Step, string>> = {
 function Heading({ waiting }: Props) {
   const [step, entry] = [waiting.step.value, waiting.entry.value];
   const offered = step === "waiting" && entry?.offer;
-  const title = offered ? "A time has opened for you" : (TITLES[step] ?? "Tell me when a time opens");
+  const usual = waiting.listing ? "What you wait for" : waiting.moves.value && step === "form" ? "Tell me when an earlier time opens" : "Tell me when a time opens";
+  const title = offered ? "A time has opened for you" : (TITLES[step] ?? usual);
   const heading = useRef<HTMLHeadingElement>(null);
   const before = useRef<Step>(step);
   useEffect(() => {
@@ -89,8 +91,15 @@ function Content({ waiting, development }: Props & { development: boolean }) {
       return <Again text="The clinic did not answer, so we don't know the outcome yet. Trying again is safe: nothing happens twice." waiting={waiting} />;
     case "sign-in":
       return (
-        <SignIn clinic={place?.clinic ?? null} development={development} action="Sign in and choose what to wait for" signIn={(one) => waiting.signIn(one)} />
+        <SignIn
+          clinic={place?.clinic ?? null}
+          development={development}
+          action={waiting.listing ? "Sign in and see what you wait for" : "Sign in and choose what to wait for"}
+          signIn={(one) => waiting.signIn(one)}
+        />
       );
+    case "list":
+      return <List waiting={waiting} />;
     case "form":
       return place && <Wishes waiting={waiting} place={place} />;
     case "sending":
@@ -128,6 +137,13 @@ function Waited({ waiting, entry }: Props & { entry: Entry }) {
         </p>
       )}
       <dl class="facts">
+        {entry.appointment && (
+          <Fact name="Earlier than">
+            {when(entry.appointment.startsAt, null, entry.appointment.clinic.timeZone)}
+            <br />
+            <span class="quiet">This appointment stays yours until you take an earlier time.</span>
+          </Fact>
+        )}
         <Fact name="Days">{span(entry.from, entry.to)}</Fact>
         <Fact name="Times">{inWords(entry.windows)}</Fact>
         <Fact name="With">{entry.providers.map(({ name }) => name).join(", ") || "Any provider"}</Fact>

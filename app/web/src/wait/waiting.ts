@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { attempt, newKey } from "../book/attempts";
 import { type Patient, keep, kept } from "../book/patient";
+import { keptEarlier } from "../earlier";
 import { Refused, ask } from "../graphql";
 import { followMine } from "../mine";
 import { addDays, today } from "../times";
@@ -26,13 +27,22 @@ export interface Entry {
   minimumNoticeMinutes: number;
   autoBook: boolean;
   windows: Window[];
-  clinic: { id: string };
-  visitType: { id: string };
+  clinic: { id: string; name: string; timeZone: string };
+  visitType: { id: string; name: string };
   providers: { id: string; name: string }[];
-  appointment: { startsAt: string } | null;
+  /** The one to be moved earlier while it waits; the one it led to afterwards. */
+  appointment: { id: string; startsAt: string; clinic: { timeZone: string } } | null;
   offer: { id: string; expiresAt: string; slot: { startsAt: string } } | null;
 }
-export type Step = "loading" | "missing" | "unread" | "sign-in" | "form" | "sending" | "waiting" | "booked" | "left" | "unknown";
+/** A coming appointment of the patient's. */
+export interface Own {
+  id: string;
+  startsAt: string;
+  provider: { name: string };
+  clinic: { id: string; name: string; timeZone: string };
+  visitType: { id: string; name: string };
+}
+export type Step = "loading" | "list" | "missing" | "unread" | "sign-in" | "form" | "sending" | "waiting" | "booked" | "left" | "unknown";
 
 type Outcome =
   | { __typename: "WaitlistJoined" | "WaitlistEntryUpdated" | "WaitlistLeft"; entry: Entry }
@@ -44,6 +54,11 @@ interface Edges {
   edges: { node: { id: string; name: string; visitTypes: { id: string }[] } }[];
 }
 
+interface Mine {
+  waitlistEntries: Entry[];
+  appointments: { edges: { node: Own }[] };
+}
+
 const WAITS = new Set(["ACTIVE", "OFFERED", "SUSPENDED"]);
 const DAYS_ASKED = 30;
 
@@ -52,6 +67,9 @@ export class Waiting {
   readonly patient = signal<Patient | null>(kept());
   readonly place = signal<Place | null>(null);
   readonly entry = signal<Entry | null>(null);
+  /** In the list: all that is waited for. */
+  readonly entries = signal<Entry[]>([]);
+  readonly own = signal<Own[]>([]);
   readonly fault = signal<{ field: string; text: string } | null>(null);
   readonly spoken = signal("");
 
@@ -62,12 +80,24 @@ export class Waiting {
   readonly provider = signal("");
   readonly notice = signal(180);
   readonly autoBook = signal(false);
+  /** The appointment that is to be moved earlier; empty: none, a new one. */
+  readonly moves = signal("");
 
   #key = newKey();
   #unknown: () => Promise<void> = () => this.begin();
   #stop = () => {};
 
-  constructor(readonly asked: { clinic: string; visitType: string; provider: string }) {}
+  /** `earlier`: an appointment of that kind is to be moved, the soonest if none was chosen before. Without clinic and kind of visit: the list. */
+  constructor(readonly asked: { clinic: string; visitType: string; provider: string; earlier: boolean }) {}
+
+  get listing(): boolean {
+    return !this.asked.clinic && !this.asked.visitType;
+  }
+
+  /** Appointments that could be moved earlier here. */
+  get movable(): Own[] {
+    return this.own.value.filter(({ visitType }) => visitType.id === this.asked.visitType);
+  }
 
   get today(): string {
     return today(this.place.value?.clinic.timeZone ?? "UTC", Date.now());
@@ -77,10 +107,18 @@ export class Waiting {
     return addDays(this.today, this.place.value?.visitType.bookableDaysAhead ?? 0);
   }
 
+  get #usually(): string {
+    return [addDays(this.today, DAYS_ASKED), this.furthest].sort()[0] as string;
+  }
+
   async begin(): Promise<void> {
     this.step.value = "loading";
     this.#unknown = () => this.begin();
     try {
+      if (this.listing) {
+        await this.#enter();
+        return;
+      }
       const { clinic, visitType: visit } = this.asked;
       const found = await ask<Found>("/graphql", placeQuery, { clinic, visitType: visit });
       if (!found.clinic?.name || !found.visitType?.name) {
@@ -93,7 +131,7 @@ export class Waiting {
       this.place.value = { clinic: found.clinic as Place["clinic"], visitType: found.visitType as Place["visitType"], providers };
       if (providers.some(({ id }) => id === this.asked.provider)) this.provider.value = this.asked.provider;
       this.first.value ||= this.today;
-      this.last.value ||= [addDays(this.today, DAYS_ASKED), this.furthest].sort()[0] as string;
+      this.last.value ||= this.#usually;
       await this.#enter();
     } catch (error) {
       this.#failed(error, "unread");
@@ -110,7 +148,17 @@ export class Waiting {
     this.#stop();
     keep(null);
     this.patient.value = this.entry.value = null;
+    this.entries.value = this.own.value = [];
+    this.moves.value = "";
     this.step.value = "sign-in";
+  }
+
+  /** Only times before the appointment count, so no day after it is asked for. */
+  choose(id: string): void {
+    const until = this.own.value.find((one) => one.id === id)?.startsAt.slice(0, 10);
+    this.moves.value = id;
+    this.last.value = until && until < this.#usually ? until : this.#usually;
+    this.changed();
   }
 
   /** A form that was changed is another question, so it gets another key. */
@@ -129,6 +177,7 @@ export class Waiting {
       windows: windowsOf(this.hours.value, this.weekdays.value),
       minimumNoticeMinutes: this.notice.value,
       autoBook: this.autoBook.value,
+      appointmentId: this.moves.value || null,
     }));
   }
 
@@ -140,8 +189,7 @@ export class Waiting {
     await this.#send(changeMutation, () => ({ entryId: entry.id, version: entry.version, from: first }));
   }
 
-  async leave(): Promise<void> {
-    const entry = this.entry.value;
+  async leave(entry = this.entry.value): Promise<void> {
     if (entry) await this.#send(leaveMutation, () => ({ entryId: entry.id }));
   }
 
@@ -160,7 +208,7 @@ export class Waiting {
   async #send(mutation: string, input: () => object): Promise<void> {
     const patient = this.patient.value;
     if (!patient || this.step.value === "sending") return;
-    const before: Step = this.entry.value ? "waiting" : "form";
+    const before: Step = this.listing ? "list" : this.entry.value ? "waiting" : "form";
     this.#unknown = () => this.#send(mutation, input);
     this.fault.value = null;
     this.step.value = "sending";
@@ -177,6 +225,11 @@ export class Waiting {
   }
 
   async #told(result: Outcome, before: Step): Promise<void> {
+    if (this.listing) {
+      await this.#enter();
+      this.#say("entry" in result ? `You are no longer waiting for ${result.entry.visitType.name}.` : "It was changed or ended elsewhere.");
+      return;
+    }
     if ("entry" in result) {
       this.#show(result.entry);
       this.#say(result.__typename === "WaitlistLeft" ? "You are no longer waiting." : "You are on the waitlist.");
@@ -197,25 +250,32 @@ export class Waiting {
     }
   }
 
-  /** What the patient waits for here already, else the form. */
+  /** The list; or what the patient waits for here already, else the form. */
   async #enter(): Promise<void> {
     const patient = this.patient.value;
-    if (!this.place.value) return;
+    if (!this.place.value && !this.listing) return;
     if (!patient) {
       this.step.value = "sign-in";
       return;
     }
     const found = await this.#mine(patient);
-    if (found) this.#show(found);
-    else this.step.value = "form";
+    if (this.listing) this.step.value = "list";
+    else if (found) this.#show(found);
+    else {
+      const meant = this.movable.find(({ id }) => id === keptEarlier()) ?? this.movable[0];
+      if (this.asked.earlier && !this.moves.value && meant) this.choose(meant.id);
+      this.step.value = "form";
+    }
     this.#stop();
     this.#stop = followMine(patient.token, () => void this.#look());
   }
 
   async #mine(patient: Patient): Promise<Entry | null> {
-    type Mine = { viewer: { patient: { waitlistEntries: Entry[] } | null } };
-    const { viewer } = await ask<Mine>("/graphql", mineQuery, {}, { token: patient.token });
-    const here = (viewer.patient?.waitlistEntries ?? []).filter(
+    const { viewer } = await ask<{ viewer: { patient: Mine | null } }>("/graphql", mineQuery, {}, { token: patient.token });
+    const all = viewer.patient?.waitlistEntries ?? [];
+    this.entries.value = all.filter(({ status }) => WAITS.has(status));
+    this.own.value = (viewer.patient?.appointments.edges ?? []).map(({ node }) => node);
+    const here = all.filter(
       ({ clinic, visitType }) => clinic.id === this.asked.clinic && visitType.id === this.asked.visitType,
     );
     return here.find(({ id }) => id === this.entry.value?.id) ?? here.find(({ status }) => WAITS.has(status)) ?? null;
@@ -224,6 +284,7 @@ export class Waiting {
   /** Something of the patient's has changed: an offer came, or ended. */
   async #look(): Promise<void> {
     const patient = this.patient.value;
+    if (patient && this.step.value === "list") await this.#mine(patient).catch(() => null);
     if (!patient || this.step.value !== "waiting") return;
     const [before, found] = [this.entry.value, await this.#mine(patient).catch(() => null)];
     if (!found || this.step.value !== "waiting" || this.entry.value !== before) return;

@@ -1,0 +1,1 @@
+import{a,b}from"./chunk.BEFSWEUP.js";import"./chunk.WQT7AIWE.js";import"./chunk.C4RK25LS.js";import"./chunk.W3C2XX6F.js";import"./chunk.3RTIX63C.js";import"./chunk.XBXPOEU4.js";import"./chunk.Y723TI2E.js";import"./chunk.S47QW7L4.js";export{b as getWorker,a as jsonDefaults};

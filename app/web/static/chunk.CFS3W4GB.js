@@ -1,1 +1,0 @@
-import{a,b}from"./chunk.PR72GAEP.js";import"./chunk.RGHPN56E.js";import"./chunk.W3C2XX6F.js";import"./chunk.C4RK25LS.js";import"./chunk.3RTIX63C.js";import"./chunk.XBXPOEU4.js";import"./chunk.Y723TI2E.js";import"./chunk.S47QW7L4.js";export{b as getWorker,a as jsonDefaults};
