@@ -128,9 +128,8 @@ class Messaging:
             asked = await messages.take(tx, PLAN_BATCH)
             if not asked:
                 return 0
-            kept = await messages.of_appointments(tx, sorted({one.version.appointment_key for one in asked}))
-            present = [one for one in asked if one.version.version == one.version.present_version]
-            await messages.void_older(tx, [one.version for one in present])
+            keys = sorted({one.version.appointment_key for one in asked})
+            kept = await messages.of_appointments(tx, keys)
             todo: list[tuple[Version, Planned]] = []
             for one in asked:
                 todo += [
@@ -138,6 +137,7 @@ class Messaging:
                     for planned in plan_again(one.version, one.recipient, kept.get(one.version.appointment_key, []))
                 ]
             await messages.plan(tx, todo)
+            await messages.void_older(tx, keys)  # Last: a visit may have moved since it was read.
         return len(asked)
 
     async def send(self, channel: Channel) -> int:
