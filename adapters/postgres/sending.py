@@ -81,11 +81,9 @@ WITH given AS (
     RETURNING m.appointment_id, m.version, m.offer_id, g.again
 ), offered AS (
     INSERT INTO offers_to_plan (offer_id) SELECT DISTINCT offer_id FROM ended WHERE again AND offer_id IS NOT NULL
-    ON CONFLICT DO NOTHING
 )
 INSERT INTO messages_to_plan (appointment_id, version)
 SELECT DISTINCT appointment_id, version FROM ended WHERE again AND appointment_id IS NOT NULL
-ON CONFLICT DO NOTHING
 """
 
 MAKE_LINKS = """
@@ -129,10 +127,10 @@ WITH failed AS (
     UPDATE messages SET status = 'failed', why = $3, unknown = false, provider_id = $4, delivery = $5
     WHERE id = $1 AND tries = $2 AND status = 'sending' RETURNING appointment_id, version, offer_id
 ), offered AS (
-    INSERT INTO offers_to_plan (offer_id) SELECT offer_id FROM failed WHERE offer_id IS NOT NULL ON CONFLICT DO NOTHING
+    INSERT INTO offers_to_plan (offer_id) SELECT offer_id FROM failed WHERE offer_id IS NOT NULL
 )
 INSERT INTO messages_to_plan (appointment_id, version)
-SELECT appointment_id, version FROM failed WHERE appointment_id IS NOT NULL ON CONFLICT DO NOTHING
+SELECT appointment_id, version FROM failed WHERE appointment_id IS NOT NULL
 """
 
 KNOWN_TO_US = """
@@ -152,11 +150,9 @@ WITH noted AS (
     WHERE id = $1 RETURNING appointment_id, version, offer_id
 ), offered AS (
     INSERT INTO offers_to_plan (offer_id) SELECT offer_id FROM noted WHERE $4 AND offer_id IS NOT NULL
-    ON CONFLICT DO NOTHING
 )
 INSERT INTO messages_to_plan (appointment_id, version)
 SELECT appointment_id, version FROM noted WHERE $4 AND appointment_id IS NOT NULL
-ON CONFLICT DO NOTHING
 """
 
 

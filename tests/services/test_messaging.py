@@ -87,6 +87,7 @@ class Town:
     async def build(self, zone: str = "America/New_York") -> "Town":
         # What other tests of this module left is not this one's.
         await self.world.run("DELETE FROM messages_to_plan")
+        await self.world.run("DELETE FROM patients_to_plan")
         await self.world.run(
             "UPDATE messages SET status = 'skipped', why = 'SAID' WHERE status IN ('scheduled', 'sending')"
         )
