@@ -131,8 +131,6 @@ class Messaging:
             keys = sorted({one.version.appointment_key for one in asked})
             await offer_messages.ask_again(tx, keys)
             kept = await messages.of_appointments(tx, keys)
-            present = [one for one in asked if one.version.version == one.version.present_version]
-            await messages.void_older(tx, [one.version for one in present])
             todo: list[tuple[Version, Planned]] = []
             for one in asked:
                 todo += [
@@ -140,6 +138,7 @@ class Messaging:
                     for planned in plan_again(one.version, one.recipient, kept.get(one.version.appointment_key, []))
                 ]
             await messages.plan(tx, todo)
+            await messages.void_older(tx, keys)  # Last: a visit may have moved since it was read.
         return len(asked)
 
     async def send(self, channel: Channel) -> int:

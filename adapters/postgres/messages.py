@@ -87,10 +87,9 @@ ON CONFLICT (appointment_id, version, rule, channel) DO UPDATE
 
 # What may have gone is asked about first, as its turn comes.
 VOID = """
-UPDATE messages SET status = 'skipped', why = 'REPLACED'
-FROM unnest($1::bigint[], $2::integer[]) AS p (appointment_id, version)
-WHERE messages.appointment_id = p.appointment_id AND messages.version < p.version AND messages.status = 'scheduled'
-    AND NOT messages.unknown
+UPDATE messages AS m SET status = 'skipped', why = 'REPLACED'
+FROM unnest($1::bigint[]) AS k (id) JOIN appointments AS a ON a.id = k.id
+WHERE m.appointment_id = a.id AND m.version < a.version AND m.status = 'scheduled' AND NOT m.unknown
 """
 
 PLAN_AGAIN = """
@@ -187,9 +186,9 @@ async def plan(tx: Connection, some: Sequence[tuple[Version, Planned]]) -> None:
     )
 
 
-async def void_older(tx: Connection, versions: Sequence[Version]) -> None:
-    """What earlier versions had scheduled."""
-    await tx.execute(VOID, [one.appointment_key for one in versions], [one.version for one in versions])
+async def void_older(tx: Connection, appointment_keys: Sequence[int]) -> None:
+    """What versions have scheduled that are no longer the present ones, as it stands now."""
+    await tx.execute(VOID, appointment_keys)
 
 
 async def plan_again(tx: Connection, patient_keys: Sequence[int]) -> None:

@@ -15,6 +15,7 @@ from domain.recipients import Channel
 from services.messaging import Messaging
 from services.patients import Patients
 from services.stopping import Stopping
+from services.verify import verify
 from tests.services.test_messaging import EMAIL, FAR, SMS, Town, Tray
 from tests.services.waiters import place
 from tests.world import World, new_key, patient_id
@@ -150,6 +151,22 @@ async def test_what_one_worker_read_first_is_not_written_over_what_another_read_
         await asyncio.wait_for(town.with_carriers(town.mail, town.texts).plan(), PROMPT)
     await town.work()
     assert town.mail.rules() == ["CONFIRMATION"]
+
+
+async def test_a_version_that_is_over_before_it_is_planned_leaves_nothing_scheduled(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await town.book()
+    async with at_planning(town.messaging, monkeypatch):
+        await town.move(one, FAR + timedelta(days=1))
+        await town.messaging.plan()
+    left = "SELECT rule FROM messages WHERE appointment_id = $1 AND version = 1 AND status = 'scheduled'"
+    assert await town.world.fetch(left, one.key) == []
+    await town.work()
+    assert await town.world.fetch(left, one.key) == []
+    assert town.mail.rules() == ["MOVED"]
+    broken = [finding.rule async for finding in verify(town.world.database) if finding.broken]
+    assert not {rule for rule in broken if "message" in rule}
 
 
 async def test_a_version_that_is_asked_for_twice_is_planned_once(town: Town) -> None:
