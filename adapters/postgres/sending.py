@@ -23,7 +23,8 @@ SELECT m.id, m.appointment_id, m.version, m.rule, m.channel, m.rule_at, m.starts
     m.unknown OR m.status = 'sending' AS unknown, (SELECT app_now()) AS now,
     m.offer_id, o.expires_at, coalesce(o.status = 'live', true) AS live,
     coalesce(a.version, m.version) AS present_version, coalesce(a.ends_at, o.ends_at) AS ends_at,
-    coalesce(e.at, o.made_at) AS written_at, coalesce(e.starts_at_before, own.starts_at) AS starts_at_before,
+    CASE WHEN m.rule IN ('day-before', 'two-hours-before') THEN m.due_at ELSE coalesce(e.at, o.made_at) END AS written_at,
+    coalesce(e.starts_at_before, own.starts_at) AS starts_at_before,
     (SELECT count(*) FROM appointment_events AS x WHERE x.appointment_id = m.appointment_id AND x.version <= m.version
         AND x.change = 'moved') AS moves,
     c.name AS clinic_name, c.time_zone AS clinic_zone, c.address_lines, c.city, c.region, c.postal_code, c.phone AS clinic_phone,

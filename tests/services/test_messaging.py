@@ -18,7 +18,7 @@ from domain import ids
 from domain.access import Role, Viewer
 from domain.appointments import Appointment, AppointmentStatus
 from domain.letters import Accepted, AddressRefused, Letter, NotSent, OutcomeUnknown
-from domain.messages import Reminder, timeline
+from domain.messages import MessageRule, Reminder, timeline
 from domain.outcomes import (
     AppointmentBooked,
     AppointmentCancelled,
@@ -223,6 +223,33 @@ async def test_a_letter_says_where_and_when_and_no_more(town: Town) -> None:
     kind = await town.world.value("SELECT name FROM visit_types WHERE id = $1", town.kind)
     for private in ("a private reason", kind, "Pat Doe"):
         assert private not in written + letter.sms
+
+
+async def test_a_reminder_is_dated_when_it_was_due_and_not_weeks_before(town: Town) -> None:
+    later = FAR + timedelta(days=40)
+    await town.book(later)
+    await town.work()
+    due = later - timedelta(days=1)
+    await town.at(due + timedelta(minutes=1))
+    await town.at(later - timedelta(hours=2) + timedelta(minutes=1))
+    paper = Paper("clinic@example.org", PUBLIC)
+    dates = [paper.write(letter)["Date"].datetime for letter in town.mail.sent]
+    assert town.mail.rules() == ["CONFIRMATION", "DAY_BEFORE", "TWO_HOURS_BEFORE"]
+    assert abs(dates[0] - MONDAY) < timedelta(minutes=1)
+    assert dates[1:] == [due, later - timedelta(hours=2)]
+
+
+async def test_a_reminder_that_goes_the_evening_before_does_not_say_today(town: Town) -> None:
+    await town.prefer(SMS)
+    early = MONDAY + timedelta(days=3, minutes=-30)  # 08:30 in New York
+    await town.book(early)
+    await town.work()
+    await town.at(early - timedelta(hours=12, minutes=29))  # 20:01 the evening before
+    letter = town.texts.sent[-1]
+    assert letter.rule is MessageRule.TWO_HOURS_BEFORE
+    mail = Paper("clinic@example.org", PUBLIC).write(letter).as_string()
+    assert "Thu, Mar 4 at 8:30 AM" in letter.sms
+    assert "today" not in letter.sms.lower() + mail.lower()
 
 
 async def test_a_visit_soon_has_no_reminders_that_are_past(town: Town) -> None:
