@@ -326,7 +326,8 @@ FAULTS = {
         MESSAGES_AFTER_THEIR_VERSION,
         "INSERT INTO messages (appointment_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status, tries,"
         " tried_at, sent_at) SELECT appointment_id, 1, 'day-before', 'sms', starts_at, at, at, at, 'sent', 1,"
-        " at + interval '3 minutes', at + interval '1 day' FROM appointment_events WHERE appointment_id = {cancelled} AND version = 2",
+        " at + interval '3 minutes', at + interval '1 day' FROM appointment_events"
+        " WHERE appointment_id = {cancelled} AND version = 2",
     ),
     "a key whose hold is gone": (
         OUTCOMES,
