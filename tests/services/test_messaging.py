@@ -385,11 +385,28 @@ async def test_another_choice_and_another_address_count_for_what_has_not_gone(to
     assert (town.mail.rules(), town.texts.rules()) == (["CONFIRMATION"], [])
 
 
+async def test_who_starts_again_is_not_told_of_bookings_of_weeks_ago(town: Town) -> None:
+    await town.prefer(SMS)
+    await town.stopping.answered(PHONE, "STOP")
+    old = [await town.book(FAR + timedelta(days=20 + day)) for day in range(2)]
+    await town.move(old[1], FAR + timedelta(days=25))
+    await town.work()
+    await town.at(MONDAY + timedelta(days=14))
+    new = await town.book(FAR + timedelta(days=30))
+    await town.stopping.answered(PHONE, "START")
+    await town.work()
+    assert [(letter.rule.name, letter.appointment_key) for letter in town.texts.sent] == [("CONFIRMATION", new.key)]
+    assert ("CONFIRMATION", "SMS", "SKIPPED", "It could not go in time.") in await town.told(old[0])
+    await town.at(FAR + timedelta(days=19))
+    assert town.texts.rules() == ["CONFIRMATION", "DAY_BEFORE"]
+
+
 # --- void versions
 
 
 async def test_a_mark_that_is_undone_repeats_nothing(town: Town) -> None:
     one = await town.book()
+    await town.work()
     await town.at(FAR - timedelta(hours=24))
     one = await town.mark(one, AppointmentStatus.ARRIVED)
     await town.work()
