@@ -30,7 +30,7 @@ ASK_AGAIN = """
 INSERT INTO offers_to_plan (offer_id)
 SELECT DISTINCT o.id FROM appointments AS a JOIN waitlist_offers AS o ON o.patient_id = a.patient_id AND o.status = 'live'
 JOIN waitlist_entries AS e ON e.id = o.entry_id AND e.auto_book
-WHERE a.id = any($1::bigint[]) ORDER BY o.id ON CONFLICT DO NOTHING
+WHERE a.id = any($1::bigint[]) ORDER BY o.id
 """
 
 IS_ASKED = """
