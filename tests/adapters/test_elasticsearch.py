@@ -142,11 +142,11 @@ def question(random: Random) -> Wanted:
 
 
 async def _walked(engines: list[Engine], asked: Wanted, sort: Sort) -> list[tuple[int, int]]:
-    """Pages of 13, one engine after the other."""
+    """Pages of 53, one engine after the other."""
     pairs: list[tuple[int, int]] = []
     after: Place | None = None
     turn = 0
-    while page := (await engines[turn % len(engines)].page(asked, sort, 13, after)).matches:
+    while page := (await engines[turn % len(engines)].page(asked, sort, 53, after)).matches:
         pairs += [one.pair for one in page]
         after = page[-1].place
         turn += 1
