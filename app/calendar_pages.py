@@ -1,4 +1,4 @@
-"""The calendar for other web sites and our own pages around it: finding somebody, choosing a time, booking, waiting for one, answering an offer."""
+"""Our own pages for patients, and the calendar for other web sites: finding, choosing, booking, waiting, answering an offer."""
 
 from collections.abc import Awaitable, Callable
 from html import escape

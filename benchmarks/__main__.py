@@ -1,4 +1,4 @@
-"""`python -m benchmarks [day page book burst memory live]`: the product beside a stock app, in one run."""
+"""`python -m benchmarks [day page book burst memory live search]`: the product beside a stock app, in one run."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from rich.console import Console
 
 from app.embedded import Addresses, servers
 from app.settings import Settings
-from benchmarks import live_report, report
+from benchmarks import live_report, report, search_report
 from benchmarks.contests import CONTESTS, QUICK, Match, Results, Sizes
 from benchmarks.cpu import postmaster, redis_process
 from benchmarks.footprint import measure_memory
@@ -24,16 +24,22 @@ from benchmarks.live import LIVE_QUICK, LiveSizes, measure_live
 from benchmarks.load import Client
 from benchmarks.population import Population, tomorrow
 from benchmarks.rivals import Product, Reference, Rival, new_database
+from benchmarks.search import SEARCH_QUICK, SearchSizes, measure_search
 
 RESULTS = Path(__file__).parent / "results.md"
 SIDES: dict[str, type[Rival]] = {"reference": Reference, "product": Product}
-MEMORY, LIVE = "memory", "live"
+MEMORY, LIVE, SEARCH = "memory", "live", "search"
 
 console = Console(width=None if sys.stdout.isatty() else 200)
 
 
 async def measure(
-    names: Sequence[str], sides: Sequence[str], sizes: Sizes, live: LiveSizes, say: Callable[[str], None]
+    names: Sequence[str],
+    sides: Sequence[str],
+    sizes: Sizes,
+    live: LiveSizes,
+    search: SearchSizes,
+    say: Callable[[str], None],
 ) -> Results:
     results = Results()
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
@@ -48,6 +54,10 @@ async def measure(
             if LIVE in names:
                 say("the live calendar")
                 results.live = await measure_live(addresses.database_url, addresses.redis_url or "", folder, live, say)
+            if SEARCH in names:
+                results.search = await measure_search(
+                    addresses.database_url, addresses.redis_url or "", folder, search, say
+                )
     return results
 
 
@@ -84,17 +94,30 @@ async def prepare(rival: Rival, database_url: str) -> None:
     await rival.fill()
 
 
+def tell(results: Results) -> None:
+    if results.live is not None:
+        console.print(live_report.table(results.live))
+        for note in results.live.notes:
+            console.print(note, highlight=False)
+    if results.search is not None:
+        console.print(search_report.table(results.search))
+        for line in search_report.said(results.search):
+            console.print(line, highlight=False)
+
+
 def main(
     names: Annotated[
-        list[str] | None, typer.Argument(help="day, page, book, burst, memory, live; default: all")
+        list[str] | None, typer.Argument(help="day, page, book, burst, memory, live, search; default: all")
     ] = None,
-    quick: Annotated[bool, typer.Option(help="one small round of each but memory and live, at most a minute")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="one small round of each but memory, live and search, at most a minute")
+    ] = False,
     side: Annotated[list[str] | None, typer.Option(help="reference or product alone")] = None,
     output: Annotated[Path | None, typer.Option(help="write the page here")] = None,
 ) -> None:
-    wanted = names or ([*CONTESTS] if quick else [*CONTESTS, MEMORY, LIVE])
+    wanted = names or ([*CONTESTS] if quick else [*CONTESTS, MEMORY, LIVE, SEARCH])
     sides = side or list(SIDES)
-    if unknown := (set(wanted) - {*CONTESTS, MEMORY, LIVE}) | (set(sides) - set(SIDES)):
+    if unknown := (set(wanted) - {*CONTESTS, MEMORY, LIVE, SEARCH}) | (set(sides) - set(SIDES)):
         raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a burst needs a socket for each attempt
@@ -106,16 +129,20 @@ def main(
         console.print(f"[dim]{time.monotonic() - began:5.0f} s  {what}[/dim]", highlight=False)
 
     results = asyncio.run(
-        measure(wanted, sides, QUICK if quick else Sizes(), LIVE_QUICK if quick else LiveSizes(), say)
+        measure(
+            wanted,
+            sides,
+            QUICK if quick else Sizes(),
+            LIVE_QUICK if quick else LiveSizes(),
+            SEARCH_QUICK if quick else SearchSizes(),
+            say,
+        )
     )
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     about = report.facts(command, loads, time.monotonic() - began)
     if results.measures:
         console.print(report.table(results))
-    if results.live is not None:
-        console.print(live_report.table(results.live))
-        for note in results.live.notes:
-            console.print(note, highlight=False)
+    tell(results)
     for line in (report.memory(results), *about):
         if line:
             console.print(line, highlight=False)

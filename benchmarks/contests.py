@@ -14,6 +14,7 @@ from benchmarks.live import LiveResults
 from benchmarks.load import Client, Load
 from benchmarks.population import Population
 from benchmarks.rivals import Bookable, Plain, Product, Rival, instant, number
+from benchmarks.search import SearchResults
 
 READERS = 8
 BOOKERS = 100
@@ -54,6 +55,7 @@ class Results:
     measures: dict[tuple[str, str], list[Measure]] = field(default_factory=dict)
     memory_mb: float | None = None
     live: LiveResults | None = None
+    search: SearchResults | None = None
 
     def add(self, contest: str, rival: Rival, measure: Measure) -> None:
         self.measures.setdefault((contest, rival.name), []).append(measure)

@@ -41,7 +41,8 @@ select p.id, hour, hour + interval '1 hour', 'blocked'
 from providers p
 cross join generate_series(date_trunc('hour', now()), now() + interval '14 days', interval '1 hour') as hour
 where extract(hour from hour) between 12 and 23 and extract(isodow from hour) < 6
-    and (hashint8(p.id * 1000003 + extract(epoch from hour)::bigint / 3600) & 15) < case when hour < now() + interval '4 days' then 11 else 6 end
+    and (hashint8(p.id * 1000003 + extract(epoch from hour)::bigint / 3600) & 15)
+        < case when hour < now() + interval '4 days' then 11 else 6 end
 """
 
 

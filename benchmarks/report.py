@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks import live_report
+from benchmarks import live_report, search_report
 from benchmarks.contests import Measure, Results
 
 BY_CPU = "CPU ms"
@@ -180,6 +180,9 @@ def page(results: Results, about: Sequence[str]) -> str:
     if results.live is not None:
         lines += live_report.page(results.live)
     notes = NOTES.strip() + (live_report.NOTES if results.live is not None else "\n")
+    if results.search is not None:
+        lines += search_report.page(results.search)
+        notes = notes.rstrip("\n") + search_report.NOTES
     return "\n".join([*lines, "", notes])
 
 

@@ -117,6 +117,10 @@ class Appointment:
     def id(self) -> str:
         return ids.node(ids.APPOINTMENT, self.key)
 
+    @property
+    def resource_key(self) -> int:
+        return self.opening_key or self.provider_key
+
 
 @dataclass(frozen=True, slots=True)
 class AppointmentEvent:

@@ -217,13 +217,13 @@ def _best(
         or one.patient_key == freed.giver or (one.provider_keys and freed.provider_key not in one.provider_keys)
     ):  # fmt: skip
         return tuple(_general(one, freed))
-    failed: dict[Reason, None] = {}
+    failed = set[Reason]()
     for place in possible:
         reason = _why_not(one, place, situation.zone, now_minute)
         if reason is None:
             return place
-        failed[reason] = None
-    return tuple(failed) or (Reason.NO_ROOM,)
+        failed.add(reason)
+    return tuple(reason for reason in Reason if reason in failed) or (Reason.NO_ROOM,)
 
 
 def _general(one: Candidate, freed: Freed) -> list[Reason]:

@@ -55,7 +55,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Dates are the clinic's, both included. `misses`: offers declined or run out in a row."""
+    """Dates are the clinic's, both included. `misses`: offers in a row that were declined, or ran out though told of."""
 
     key: int
     version: int
@@ -122,9 +122,14 @@ class Receipt:
 
 
 def after_miss(misses: int) -> tuple[EntryStatus, int]:
-    """An offer was declined or ran out: where the entry stands then."""
+    """An offer was declined, or ran out unanswered: where the entry stands then."""
     misses += 1
     return (EntryStatus.SUSPENDED if misses >= SUSPENDED_AFTER else EntryStatus.ACTIVE), misses
+
+
+def after_end(misses: int, lasted: timedelta, *, told: bool) -> tuple[EntryStatus, int]:
+    """An offer ran out. It is a miss only of who was told of it and had ten minutes to answer."""
+    return after_miss(misses) if told and lasted >= OFFER_MIN else (EntryStatus.ACTIVE, misses)
 
 
 def offered_until(now: datetime, starts_at: datetime, notice_minutes: int, longest: timedelta = OFFER_MAX) -> datetime:

@@ -1,10 +1,9 @@
 """Taking up an offer of the waitlist: by its id, by booking its slot, or for who agreed to be booked without being asked."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from adapters.postgres import allocations, appointments, changes, locks, offers, waitlist
+from adapters.postgres import allocations, appointments, bookings, changes, locks, offers, waitlist
 from adapters.postgres.allocations import Confirmation
 from adapters.postgres.appointments import Locked
 from adapters.postgres.changes import By, Change, Request, Told
@@ -25,6 +24,7 @@ from domain.outcomes import (
 from domain.waitlist import EntryStatus, OfferStatus
 from services import claims, offering, replays
 from services.desk import Desk, Filled, LockMissing, RolledBack, conflict
+from services.desk import wanted as wanted_time
 
 TRIES: Final = 3
 AcceptOutcome = OfferAccepted | OfferGone | PatientConflict | IdempotencyMismatch | NotFound
@@ -57,7 +57,7 @@ async def accept(desk: Desk, wanted: Wanted) -> Any:
             locks.resource(seen.resource_key),
         ]
         if moved is not None:
-            keys += [locks.waitlist(moved.clinic_key), locks.resource(_resource(moved))]
+            keys += [locks.waitlist(moved.clinic_key), locks.resource(moved.resource_key)]
         key = (wanted.viewer.subject, wanted.request.key) if wanted.request.key else None
         try:
             async with database.locked(key, keys) as tx:
@@ -66,25 +66,32 @@ async def accept(desk: Desk, wanted: Wanted) -> Any:
             continue
         except RolledBack as rolled_back:
             return rolled_back.outcome
-        if isinstance(outcome, OfferAccepted | AppointmentBooked):
-            touched = [seen.resource_key] + ([_resource(moved)] if moved is not None else [])
-            for resource_key in touched:
-                desk.shield.released(resource_key)
-            desk.shield.used(wanted.viewer.subject, wanted.request.key)
-            await desk.wrote(touched, wanted.request)
-            if wanted.request.versions:  # A replay has changed nothing.
-                sooner = None if moved is None else moved.starts_at - outcome.appointment.starts_at
-                desk.filled(Filled(seen.now - seen.freed_at, sooner))
+        await _committed(desk, wanted, seen, moved, outcome)
         return outcome
     raise Unavailable("the offer keeps changing")
 
 
+async def _committed(desk: Desk, wanted: Wanted, seen: StoredOffer, moved: Appointment | None, outcome: Any) -> None:
+    request, touched = wanted.request, [seen.resource_key]
+    if isinstance(outcome, OfferAccepted | AppointmentBooked):
+        touched += [moved.resource_key] if moved is not None else []
+        desk.shield.used(wanted.viewer.subject, request.key)
+        if request.versions:  # A replay has changed nothing.
+            sooner = None if moved is None else moved.starts_at - outcome.appointment.starts_at
+            desk.filled(Filled(seen.now - seen.freed_at, sooner))
+    elif not (isinstance(outcome, OfferGone) and request.versions):  # It was not passed on either.
+        return
+    for resource_key in touched:
+        desk.shield.released(resource_key)
+    await desk.wrote(touched, request)
+
+
 async def _to_be_moved(reader: Any, stored: StoredOffer) -> Appointment | None:
-    """The appointment that goes earlier, while it can: one that is over or given up is left alone."""
+    """The appointment that is to go earlier, whatever has become of it; one that was given up is left alone."""
     if stored.appointment_key is None:
         return None
     found = (await appointments.appointments(reader, [stored.appointment_key])).get(stored.appointment_key)
-    return found if found is not None and found.status is AppointmentStatus.BOOKED else None
+    return found if found is not None and found.status.live else None
 
 
 async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment | None) -> Any:
@@ -99,14 +106,30 @@ async def _accept(tx: Connection, desk: Desk, wanted: Wanted, seen: Appointment 
     if viewer.role is Role.SYSTEM and not stored.consented:
         return OfferGone(stored.offer.status)  # They changed their mind since it was looked at.
     moved = await _to_be_moved(tx, stored)
-    if (moved and (moved.key, _resource(moved), moved.clinic_key)) != (
-        seen and (seen.key, _resource(seen), seen.clinic_key)
+    if (moved and (moved.key, moved.resource_key, moved.clinic_key)) != (
+        seen and (seen.key, seen.resource_key, seen.clinic_key)
     ):
         raise LockMissing
+    if (moved is not None and not _goes_earlier(moved, stored)) or not await _is_offered(tx, desk, wanted, stored):
+        await offering.pass_on(tx, desk, stored, OfferStatus.SUPERSEDED, viewer, request)
+        return OfferGone(OfferStatus.SUPERSEDED)
+    return await _take(tx, desk, wanted, stored, moved)
+
+
+def _goes_earlier(moved: Appointment, stored: StoredOffer) -> bool:
+    """It may have begun, or have gone earlier by itself, since the offer was made."""
+    return moved.status is AppointmentStatus.BOOKED and moved.starts_at > stored.offer.starts_at
+
+
+async def _is_offered(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer) -> bool:
+    """Hours may have been closed, and the provider may have left, since the offer was made."""
+    want = wanted_time(wanted.viewer, wanted.request, stored.slot, stored.offer.patient_key)
+    return await claims.is_offered(tx, desk.known, want, await bookings.facts(tx, want))
+
+
+async def _take(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer, moved: Appointment | None) -> Any:
     if moved is None:
         return await _book(tx, wanted, stored)
-    if viewer.role is Role.SYSTEM and moved.starts_at <= stored.offer.starts_at:
-        return PatientConflict(moved)  # It has gone earlier meanwhile; nobody is moved to a later time unasked.
     locked = await appointments.under_lock(tx, moved.key)
     assert locked is not None
     return await _move(tx, desk, wanted, stored, locked)
@@ -122,7 +145,8 @@ async def _book(tx: Connection, wanted: Wanted, stored: StoredOffer) -> Any:
     made = _visit(stored, owners[0], 1, wanted.reason)
     if not await appointments.book(tx, made, wanted.viewer, stored.now):
         raise RolledBack(PatientConflict(None))
-    return await _fulfil(tx, wanted, stored, made, [await _told(tx, stored)], {})
+    await _end(tx, stored, made)
+    return await _answer(tx, wanted, stored, made, [await _told(tx, stored)], {})
 
 
 async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer, locked: Locked) -> Any:
@@ -138,12 +162,8 @@ async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer,
         raise Unavailable("an offer without its time")
     if not await appointments.move(tx, before, after, wanted.viewer, stored.now):
         raise RolledBack(PatientConflict(None))
-    await offers.end(tx, stored.offer.key, OfferStatus.ACCEPTED)
-    slot = ids.SlotKey(before.provider_key, before.clinic_key, before.visit_type_key, None, before.opening_key)
-    took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
-    given = offering.gift(before.clinic_key, slot, took, (before.starts_at, before.ends_at), before.patient_key)
-    await waitlist.set_status(tx, stored.offer.entry_key, EntryStatus.FULFILLED, 0, before.key)
-    closed = await offering.offer(tx, desk, given, stored.now, By(wanted.viewer, wanted.request.operation))
+    await _end(tx, stored, after)
+    closed = await offering.offer_given_up(tx, desk, locked, By(wanted.viewer, wanted.request.operation))
     freed = (starts, ends)
     own = claims.until(claims.span(stored.from_at, stored.to_at))
     if old_resource == stored.resource_key:
@@ -151,10 +171,16 @@ async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer,
     else:
         told = [(old_resource, locked.told_clinics, claims.payload([freed], closed)), await _told(tx, stored)]
     named = {"fromClinic": ids.node(ids.CLINIC, before.clinic_key)} if before.clinic_key != after.clinic_key else {}
-    return await _fulfil(tx, wanted, stored, after, told, named)
+    return await _answer(tx, wanted, stored, after, told, named)
 
 
-async def _fulfil(
+async def _end(tx: Connection, stored: StoredOffer, made: Appointment) -> None:
+    """The offer is taken and its entry done, before anything is offered that this gives up."""
+    await offers.end(tx, stored.offer.key, OfferStatus.ACCEPTED)
+    await waitlist.set_status(tx, stored.offer.entry_key, EntryStatus.FULFILLED, 0, made.key)
+
+
+async def _answer(
     tx: Connection,
     wanted: Wanted,
     stored: StoredOffer,
@@ -162,9 +188,7 @@ async def _fulfil(
     told: list[tuple[int, list[int], dict[str, Any]]],
     named: dict[str, Any],
 ) -> OfferAccepted | AppointmentBooked:
-    await offers.end(tx, stored.offer.key, OfferStatus.ACCEPTED)
     entry_key = stored.offer.entry_key
-    await waitlist.set_status(tx, entry_key, EntryStatus.FULFILLED, 0, made.key)
     outcome = replays.waiting("OfferAccepted", entry_key, made)
     if wanted.booking:
         outcome = replays.changed("AppointmentBooked", made)
@@ -191,7 +215,3 @@ def _visit(stored: StoredOffer, key: int, version: int, reason: str | None) -> A
         key, version, AppointmentStatus.BOOKED, offer.patient_key, slot.provider_id, slot.clinic_id,
         slot.visit_type_id, slot.opening_id, offer.starts_at, offer.ends_at, reason,
     )  # fmt: skip
-
-
-def _resource(appointment: Appointment) -> int:
-    return appointment.opening_key or appointment.provider_key

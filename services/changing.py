@@ -1,6 +1,6 @@
 """Moving, cancelling and marking an appointment. It keeps its id; its version rises by one with every change."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from adapters.postgres import allocations, appointments, bookings, changes, locks
@@ -32,7 +32,6 @@ from domain.outcomes import (
     SlotTaken,
     VersionConflict,
 )
-from domain.streams import Closed
 from services import claims, offering, replays, requests
 from services.claims import Granted, Purpose, Taken
 from services.desk import Desk, LockMissing, RolledBack, conflict, end_meeting, wanted
@@ -140,7 +139,7 @@ class Changing:
             seen = await self._seen(viewer, appointment_id)
             if seen is None:
                 return await replays.replay_or_not_found(self._desk.database.primary, viewer, request)
-            keys = [locks.patient(seen.patient_key), locks.resource(_resource(seen))]
+            keys = [locks.patient(seen.patient_key), locks.resource(seen.resource_key)]
             if not status.live:
                 keys.append(locks.waitlist(seen.clinic_key))
             try:
@@ -149,8 +148,8 @@ class Changing:
             except LockMissing:
                 continue
             if not status.live and not isinstance(outcome, Refused | PolicyViolation):
-                self._desk.shield.released(_resource(seen))
-                await self._desk.wrote([_resource(seen)], request)
+                self._desk.shield.released(seen.resource_key)
+                await self._desk.wrote([seen.resource_key], request)
             return outcome
         raise Unavailable("the appointment keeps moving")
 
@@ -177,7 +176,7 @@ class Changing:
         if not status.live and locked.allocation is not None:
             key, resource_key, starts, ends = locked.allocation
             await allocations.occupy(tx, release=[key])
-            closed = await self._offer(tx, locked, By(viewer, request.operation))
+            closed = await offering.offer_given_up(tx, self._desk, locked, By(viewer, request.operation))
             payload = claims.payload([(starts, ends)], closed)
             told = changes.told_to(resource_key, locked.told_clinics, payload)
         outcome = "AppointmentCancelled" if cancelled else "AppointmentStatusSet"
@@ -188,17 +187,6 @@ class Changing:
         position = await changes.record(tx, change)
         after = (await appointments.appointments(tx, [before.key]))[before.key]
         return AppointmentCancelled(after, str(position)) if cancelled else AppointmentStatusSet(after)
-
-    async def _offer(self, tx: Connection, locked: Locked, by: By) -> list[Closed]:
-        """What becomes of the time that the appointment has given up just now."""
-        before = locked.appointment
-        assert locked.allocation is not None
-        _, _, starts, ends = locked.allocation
-        slot = ids.SlotKey(before.provider_key, before.clinic_key, before.visit_type_key, None, before.opening_key)
-        took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
-        visit = before.starts_at, before.ends_at
-        given = offering.gift(before.clinic_key, slot, took, visit, before.patient_key)
-        return await offering.offer(tx, self._desk, given, locked.now, by)
 
     async def _locked(
         self, tx: Connection, viewer: Viewer, request: Request, seen: Appointment, version: int
@@ -211,7 +199,7 @@ class Changing:
         if locked is None:
             return NotFound()
         now = locked.appointment
-        if _resource(now) != _resource(seen) or now.clinic_key != seen.clinic_key:
+        if now.resource_key != seen.resource_key or now.clinic_key != seen.clinic_key:
             raise LockMissing
         if not viewer.sees_appointment(now.patient_key, now.clinic_key):
             return NotFound()
@@ -220,7 +208,7 @@ class Changing:
     async def _move(self, viewer: Viewer, request: Request, seen: Appointment, slot: SlotKey, version: int) -> Any:
         desk = self._desk
         target = slot.opening_id or slot.provider_id
-        keys = [locks.patient(seen.patient_key), locks.resource(_resource(seen)), locks.resource(target)]
+        keys = [locks.patient(seen.patient_key), locks.resource(seen.resource_key), locks.resource(target)]
         keys.append(locks.waitlist(seen.clinic_key))
         async with desk.shield.queued(slot) as contended:
             try:
@@ -233,8 +221,8 @@ class Changing:
                 outcome = rolled_back.outcome
         if isinstance(outcome, AppointmentRescheduled):
             desk.shield.used(viewer.subject, request.key)
-            desk.shield.released(_resource(seen))
-            await desk.wrote([_resource(seen), target], request)
+            desk.shield.released(seen.resource_key)
+            await desk.wrote([seen.resource_key, target], request)
         return outcome
 
     async def _moved(
@@ -288,7 +276,7 @@ class Changing:
         await end_meeting(tx, granted)
         opened = granted.opened
         closed = [claims.until(claims.span(granted.from_at, granted.to_at))]
-        offered = await self._offer(tx, locked, By(viewer, request.operation))
+        offered = await offering.offer_given_up(tx, self._desk, locked, By(viewer, request.operation))
         if old_resource == granted.resource_key:
             opened.append((starts, ends))
             closed += offered
@@ -304,10 +292,6 @@ class Changing:
             {"fromClinic": ids.node(ids.CLINIC, before.clinic_key)} if before.clinic_key != after.clinic_key else {},
         )  # fmt: skip
         return AppointmentRescheduled(after, str(await changes.record(tx, change)))
-
-
-def _resource(appointment: Appointment) -> int:
-    return appointment.opening_key or appointment.provider_key
 
 
 def _past_deadline(viewer: Viewer, locked: Locked) -> bool:

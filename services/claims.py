@@ -115,7 +115,7 @@ async def _asked(
     judged_at = facts.now
     if own is not None and facts.own_hold is not None:
         judged_at = datetime.fromtimestamp(facts.own_hold.taken_at, facts.now.tzinfo)
-    offered = purpose.offered and facts.offered and await _is_offered(tx, known, wanted, facts)
+    offered = purpose.offered and await is_offered(tx, known, wanted, facts)
     holds_max = booking.HOLDS_OF_PATIENT_MAX if viewer.is_patient else booking.HOLDS_OF_STAFF_MAX
     return booking.Asked(
         starts_at=starts_at,
@@ -134,7 +134,10 @@ def _start(wanted: Wanted, facts: Facts) -> datetime:
     return wanted.start or (facts.opening[0] if facts.opening else facts.now + timedelta(minutes=1))
 
 
-async def _is_offered(tx: Connection, known: KnownSchedules, wanted: Wanted, facts: Facts) -> bool:
+async def is_offered(tx: Connection, known: KnownSchedules, wanted: Wanted, facts: Facts) -> bool:
+    """Whether provider, clinic and hours offer that time to anybody, taken or not."""
+    if not facts.offered:
+        return False
     if wanted.opening_key is not None:
         return facts.opening is not None and facts.opening[3]
     if facts.visit_type is None or wanted.start is None:

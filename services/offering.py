@@ -4,25 +4,27 @@ Whoever calls holds the clinic's waitlist lock and the resource's (rule 17), and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from adapters.postgres import allocations, calendars, changes, decisions, holds, offers, waitlist
 from adapters.postgres.allocations import Claim
+from adapters.postgres.appointments import Locked
 from adapters.postgres.calendars import KnownSchedules, Times
-from adapters.postgres.changes import By, Told
+from adapters.postgres.changes import By, Change, Request, Told
 from adapters.postgres.database import Connection
 from adapters.postgres.offers import Made, Source, StoredOffer
 from domain import availability, ids, ranking, zones
+from domain.access import Viewer
 from domain.calendars import CHUNK_TICKS, chunks
 from domain.faults import Unavailable
 from domain.ranking import Candidate, Freed, Place, Situation
 from domain.schedules import TICK_MINUTES, Schedule
 from domain.streams import Closed
-from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus, offered_until
-from services import claims
+from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus, after_end, offered_until
+from services import claims, replays
 from services.desk import Desk
 
 REACH_TICKS: Final = availability.TICKS_BEFORE + availability.TICKS_AFTER
@@ -80,6 +82,17 @@ async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime, by: By) 
     by_key = {one.key: one for one in some}
     got = [(by_key[one.entry_key], one.place) for one in chosen if one.place]
     return await _claim(tx, desk, given, cascade, now, got, by)
+
+
+async def offer_given_up(tx: Connection, desk: Desk, locked: Locked, by: By) -> list[Closed]:
+    """The same for the time that an appointment has given up just now; `locked` is the appointment as it had it."""
+    before = locked.appointment
+    assert locked.allocation is not None
+    _, _, starts, ends = locked.allocation
+    slot = ids.SlotKey(before.provider_key, before.clinic_key, before.visit_type_key, None, before.opening_key)
+    took = datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
+    given = gift(before.clinic_key, slot, took, (before.starts_at, before.ends_at), before.patient_key)
+    return await offer(tx, desk, given, locked.now, by)
 
 
 async def _claim(
@@ -183,6 +196,21 @@ async def end(
     closed = await offer(tx, desk, given, stored.now, by)
     payload = claims.payload([claims.span(stored.from_at, stored.to_at)], closed)
     return changes.told_to(stored.resource_key, await told_clinics(tx, stored.slot), payload)
+
+
+async def pass_on(
+    tx: Connection, desk: Desk, stored: StoredOffer, status: OfferStatus, viewer: Viewer, request: Request
+) -> None:
+    """Ends an offer without an answer and writes that down; no key answers with it."""
+    entry = EntryStatus.ACTIVE, stored.misses
+    if status is OfferStatus.EXPIRED:
+        entry = after_end(stored.misses, stored.offer.expires_at - stored.made_at, told=stored.told)
+    told = await end(tx, desk, stored, status, entry, By(viewer, request.operation))
+    change = Change(
+        viewer, replace(request, key=""), stored.now, replays.waiting("OfferDeclined", stored.offer.entry_key),
+        f"offer:{stored.offer.key}", stored.offer.clinic_key, stored.offer.patient_key, told=told,
+    )  # fmt: skip
+    await changes.record(tx, change)
 
 
 async def told_clinics(tx: Connection, slot: ids.SlotKey) -> list[int]:

@@ -18,8 +18,8 @@ from domain import ids, zones
 from domain.access import Role, Viewer
 from domain.faults import RequestInProgress, Unavailable
 from domain.outcomes import OfferAccepted, PatientConflict
-from domain.waitlist import EntryStatus, OfferStatus, after_miss
-from services import accepting, claims, offering, replays
+from domain.waitlist import OfferStatus
+from services import accepting, claims, offering
 from services.booking import end_holds
 from services.desk import Desk
 from services.waiting import offer_locks
@@ -116,13 +116,7 @@ class Sweeping:
             stored = (await offers.offers(tx, [offer_key]))[offer_key]
             if stored.offer.status is not OfferStatus.LIVE or (status is OfferStatus.EXPIRED and not stored.run_out):
                 return False
-            entry = after_miss(stored.misses) if stored.run_out else (EntryStatus.ACTIVE, stored.misses)
-            told = await offering.end(tx, desk, stored, status, entry, By(SYSTEM, request.operation))
-            change = Change(
-                SYSTEM, request, stored.now, replays.waiting("OfferDeclined", stored.offer.entry_key),
-                f"offer:{offer_key}", stored.offer.clinic_key, stored.offer.patient_key, told=told,
-            )  # fmt: skip
-            await changes.record(tx, change)
+            await offering.pass_on(tx, desk, stored, status, SYSTEM, request)
         desk.shield.released(stored.resource_key)
         await desk.wrote([stored.resource_key], request)
         return True

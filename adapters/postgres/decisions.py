@@ -36,14 +36,19 @@ JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = k.version
 JOIN waitlist_entries AS e ON e.id = w.entry_id
 """
 
+# As for a booking (rule 13): an opening of more than two hours is a time to arrive in, which only meets itself.
 BUSY = """
 SELECT a.patient_id, a.id, a.starts_at, a.ends_at FROM appointments AS a
 WHERE a.patient_id = any($1::text::bigint[]) AND a.status NOT IN ('cancelled', 'entered-in-error')
-    AND (a.opening_id = $4 OR ((a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
+    AND (a.opening_id = $4 OR (($4 IS NULL OR $3 - $2::timestamptz <= interval '2 hours')
+        AND (a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
         AND a.starts_at < $3 AND a.starts_at > $2::timestamptz - interval '24 hours' AND a.ends_at > $2))
 UNION ALL
 SELECT o.patient_id, 0, o.starts_at, o.ends_at FROM waitlist_offers AS o
-WHERE o.patient_id = any($1::text::bigint[]) AND o.status = 'live' AND o.starts_at < $3 AND o.ends_at > $2
+WHERE o.patient_id = any($1::text::bigint[]) AND o.status = 'live'
+    AND (o.opening_id = $4 OR (($4 IS NULL OR $3 - $2::timestamptz <= interval '2 hours')
+        AND (o.opening_id IS NULL OR o.ends_at - o.starts_at <= interval '2 hours')
+        AND o.starts_at < $3 AND o.ends_at > $2))
 """
 
 LANES = """
@@ -204,7 +209,8 @@ async def record(tx: Connection, situation: Situation, verdicts: Sequence[Verdic
     }
     cascade: int = await tx.fetchval(
         RECORD, cascade_key, freed.clinic_key, freed.provider_key, situation.now, RULE_VERSION,
-        [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit], [_plain(one) for one in situation.places],
+        [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit, situation.zone.key],
+        [_plain(one) for one in situation.places],
         _numbers([one.key for one in some]),
         _numbers([_mark(one, said) for one, said in zip(some, verdicts, strict=True)]),
         _numbers([said.rank or 0 for said in verdicts]), _numbers([numbers[id(said.place)] for said in verdicts]), rest,
@@ -263,7 +269,7 @@ async def receipts(reader: Reader, entry_keys: Sequence[int], limit: int) -> dic
 
 def _receipt(row: Any) -> Receipt:
     zone = zones.named(row["time_zone"])
-    start, end, _, opening_key, visit = row["freed"]
+    start, end, _, opening_key, visit = row["freed"][:5]
     kind = row["visit_type_id"]
     if row["start"]:
         kind, start, end, _, _, left, _ = row["starts"][row["start"] - 1]
@@ -279,7 +285,7 @@ def _receipt(row: Any) -> Receipt:
 
 
 async def decisions(reader: Reader, known: KnownWishes, after: int, limit: int) -> list[Decision]:
-    """Decisions in the order in which they were made, each with the wishes of then."""
+    """Decisions in the order in which they were made, each with the wishes and the zone of then."""
     found = []
     for row in await reader.fetch(DECISIONS, after, limit):
         rest = row["rest"]
@@ -290,14 +296,14 @@ async def decisions(reader: Reader, known: KnownWishes, after: int, limit: int) 
 
 
 def _decision(row: Any, wishes: Sequence[Candidate]) -> Decision:
-    start, end, giver, opening_key, visit = row["freed"]
+    start, end, giver, opening_key, visit, *zone = row["freed"]
     places = tuple(_place(one) for one in row["starts"])
     freed = Freed(row["clinic_id"], row["provider_id"], start, end, giver, opening_key, tuple(visit) if visit else None)
     some = tuple(
         _marked(one, mark, row["rest"].get(str(at)))
         for at, (one, mark) in enumerate(zip(wishes, row["marks"], strict=True))
     )
-    situation = Situation(row["at"], zones.named(row["time_zone"]), freed, places, some)
+    situation = Situation(row["at"], zones.named(*(zone or [row["time_zone"]])), freed, places, some)
     lines = zip(row["entry_ids"], row["marks"], row["ranks"], row["places"], strict=True)
     verdicts = {
         key: Verdict(key, _outcome(mark, rank), rank or None, places[number - 1] if number else None, _named(mark))

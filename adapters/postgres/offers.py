@@ -13,13 +13,13 @@ from adapters.postgres.database import Connection, Reader
 from domain import ids, zones
 from domain.waitlist import Offer, OfferStatus
 
-# Who agreed to be moved unasked has agreed to nothing once that appointment is given up: then they are asked.
 OFFERS = """
 SELECT o.*, c.time_zone, a.resource_id, a.starts_at AS from_at, a.ends_at AS to_at, e.appointment_id, e.misses,
-    e.auto_book AND (x.id IS NULL OR x.status = 'booked') AS consented,
-    coalesce((SELECT d.at FROM waitlist_decisions AS d WHERE d.id = o.cascade_id), o.made_at) AS freed_at, (SELECT app_now()) AS now
+    booked_unasked(e.id) AS consented,
+    coalesce((SELECT d.at FROM waitlist_decisions AS d WHERE d.id = o.cascade_id), o.made_at) AS freed_at,
+    (SELECT app_now()) AS now, EXISTS (SELECT FROM messages AS m WHERE m.offer_id = o.id AND m.status = 'sent') AS told
 FROM waitlist_offers AS o JOIN waitlist_entries AS e ON e.id = o.entry_id JOIN clinics AS c ON c.id = o.clinic_id
-JOIN allocations AS a ON a.id = o.allocation_id LEFT JOIN appointments AS x ON x.id = e.appointment_id
+JOIN allocations AS a ON a.id = o.allocation_id
 WHERE o.id = any($1::bigint[])
 """
 
@@ -33,8 +33,7 @@ SELECT id FROM waitlist_offers WHERE status = 'live' AND expires_at <= (SELECT a
 
 CONSENTED = """
 SELECT o.id FROM waitlist_offers AS o JOIN waitlist_entries AS e ON e.id = o.entry_id AND e.auto_book
-LEFT JOIN appointments AS x ON x.id = e.appointment_id
-WHERE o.status = 'live' AND o.expires_at > (SELECT app_now()) AND (x.id IS NULL OR x.status = 'booked') ORDER BY o.id LIMIT $1
+WHERE o.status = 'live' AND o.expires_at > (SELECT app_now()) AND booked_unasked(e.id) ORDER BY o.id LIMIT $1
 """
 
 MAKE = """
@@ -65,7 +64,7 @@ WITH ended AS (
     SELECT (SELECT app_now()), 'offers', e.clinic_id, e.patient_id, jsonb_build_object('offer', e.id, 'status', e.status)
     FROM ended AS e
 ), announced AS (
-    INSERT INTO offers_to_plan (offer_id) SELECT e.id FROM ended AS e ON CONFLICT DO NOTHING
+    INSERT INTO offers_to_plan (offer_id) SELECT e.id FROM ended AS e
 )
 SELECT id FROM ended
 """
@@ -91,7 +90,7 @@ UNION ALL SELECT 'times', outcome, count(*) FROM times GROUP BY outcome
 class StoredOffer:
     """`from_at` to `to_at` is what it occupies, buffers included. `appointment_key`, `misses` and `consented` are its entry's.
 
-    `freed_at`: when its time was given up, however many had it offered since.
+    `freed_at`: when its time was given up, however many had it offered since. `told`: a message about it has gone.
     """
 
     offer: Offer
@@ -106,6 +105,8 @@ class StoredOffer:
     misses: int
     consented: bool
     freed_at: datetime
+    made_at: datetime
+    told: bool
     now: datetime
 
     @property
@@ -190,5 +191,6 @@ def _stored(row: Any) -> StoredOffer:
     )  # fmt: skip
     return StoredOffer(
         offer, slot, row["allocation_id"], row["resource_id"], row["from_at"], row["to_at"], row["cascade_id"],
-        row["giver_id"], row["appointment_id"], row["misses"], row["consented"], row["freed_at"], row["now"],
+        row["giver_id"], row["appointment_id"], row["misses"], row["consented"], row["freed_at"], row["made_at"],
+        row["told"], row["now"],
     )  # fmt: skip

@@ -55,7 +55,7 @@ WITH changed AS (
 ), asked AS (
     INSERT INTO offers_to_plan (offer_id)
     SELECT o.id FROM waitlist_offers AS o JOIN changed AS c ON c.id = o.entry_id AND NOT c.auto_book
-    WHERE o.status = 'live' ON CONFLICT DO NOTHING
+    WHERE o.status = 'live'
 )
 SELECT n.*, c.time_zone FROM changed AS n JOIN clinics AS c ON c.id = n.clinic_id
 """

@@ -36,16 +36,16 @@ class Warming:
         self._standing = standing
         self._open_times = open_times
         self._process = process
+        self.done = -1  # The life of what is kept of which all was read ahead.
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        done = -1
         while True:
             life, now = self._process.life, self._process.now()
-            if now is not None and life != done:
+            if now is not None and life != self.done:
                 try:
                     async with answering():
-                        done = life if await self._all(now, life) else done
+                        self.done = life if await self._all(now, life) else self.done
                 except Unavailable:
                     log.info("reading ahead begins again later")
             await asyncio.sleep(LOOK_SECONDS)
@@ -85,8 +85,9 @@ class Warming:
         reader, standing = self._database.primary, self._standing
         await standing.clinics(reader, [clinic_key])
         listed = (await standing.visit_types_at_clinics(reader, [clinic_key])).get(clinic_key, [])
-        kinds = await standing.visit_types(reader, listed)
         offering: set[int] = set()
-        for kind in kinds.values():
-            offering.update(await standing.offering_providers(reader, clinic_key, kind.key))
+        for key in listed:
+            offering.update(await standing.offering_providers(reader, clinic_key, key))
+        # Of kinds of visit only those are kept that a known provider offers.
         await standing.providers(reader, list(offering))
+        await standing.visit_types(reader, listed)

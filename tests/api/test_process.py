@@ -197,14 +197,22 @@ async def test_what_was_read_ahead_is_answered_without_having_been_asked_before(
     first = {**case.asked, "a": str(today() + timedelta(days=1)), "b": str(today() + timedelta(days=7))}
     assert case.tried.product is not None
     process = case.tried.product.process
-    async with beside(case.tried.product.warming.run()):
+    warming = case.tried.product.warming
+    async with beside(warming.run()):
         async with asyncio.timeout(20):
-            while not process.weeks or await _unread(case):
+            while warming.done != process.life:
                 await asyncio.sleep(0.05)
                 await case.streamed.pulse()
-        case.tried.statements.clear()
-        found = (await case.tried.client.ask(DAY, first)).data
-        assert case.tried.statements == []
+    assert not await _unread(case)
+    believed = False
+    async with asyncio.timeout(20):
+        while not believed:  # On a busy machine the streams may be doubted just then, and the database is asked.
+            await case.streamed.pulse()
+            case.tried.statements.clear()
+            began = process.now()
+            found = (await case.tried.client.ask(DAY, first)).data
+            believed = began is not None and process.now() is not None
+    assert case.tried.statements == []
     assert found == (await case.truth.client.ask(DAY, first)).data
     assert found["node"]["slots"]
 

@@ -132,7 +132,7 @@ async def test_home_is_reached_by_keyboard(watched: Watched) -> None:
     await expect(page.get_by_label("Kind of visit")).to_be_enabled()
     await expect(page.locator("#demo")).to_have_attribute("data-state", re.compile("ready|empty"))
     reached = []
-    for _ in range(14):
+    for _ in range(18):
         await page.keyboard.press("Tab")
         focused = await page.evaluate(
             """() => {

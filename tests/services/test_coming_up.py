@@ -62,7 +62,7 @@ async def test_a_provider_who_comes_to_a_clinic_serves_those_who_wait_there(worl
 
 async def test_another_kind_of_visit_serves_only_who_waits_for_that_kind(world: World) -> None:
     here = await place(world, 30, [{"minutes": 60}])
-    new = here.kinds[0]  # type: ignore[attr-defined]
+    new = here.kinds[0]
     await save(here, visit_type_ids=[here.kind_id()])
     helper = await world.provider([here.clinic], [new], opens=0, closes=60)
     old_entry = await here.join()
@@ -102,7 +102,7 @@ async def test_a_clinic_that_opens_again_serves_those_who_wait(world: World) -> 
 
 async def test_hours_for_one_kind_of_visit_serve_only_who_waits_for_that_kind(world: World) -> None:
     here = await place(world, 30, [{"minutes": 30}])
-    rare = here.kinds[0]  # type: ignore[attr-defined]
+    rare = here.kinds[0]
     provider_id, edits = ids.node(ids.PROVIDER, here.provider), Schedules(world.database)
 
     async def hours(version: int, *rows: tuple[int, int, int]) -> None:

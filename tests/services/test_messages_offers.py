@@ -349,6 +349,20 @@ async def test_who_no_longer_agrees_to_be_booked_is_told_of_the_live_offer(stree
     assert await faults(street.world) == []
 
 
+async def test_who_books_such_a_visit_themselves_is_told_of_the_offer_that_consent_would_have_taken(
+    street: Street,
+) -> None:
+    entry = await street.wait(auto_book=True)
+    await street.free()
+    await street.work()
+    assert street.told() == []
+    await street.here.booked(street.here.who(entry.patient_key), days=3)
+    await street.work()
+    assert [one.rule.name for one in street.told()] == ["OFFER"]
+    assert await street.world.sweeping.take_up_consented() == 0
+    assert await faults(street.world) == []
+
+
 async def test_the_folder_shows_offers_as_people_would_see_them(street: Street, tmp_path: Path) -> None:
     folder = Folder(tmp_path, Paper("a@b.example", PUBLIC))
     street.messaging = Messaging(

@@ -131,7 +131,7 @@ async def test_nobody_eligible_opens_to_all(world: World) -> None:
 
 async def test_sixty_minutes_serve_two_half_hours(world: World) -> None:
     here = await place(world, 60, [{"minutes": 30}])
-    (half,) = here.kinds  # type: ignore[attr-defined]
+    (half,) = here.kinds
     first, second, third = await here.wait(how_many=3, kind=half)
     made = await here.booked()
     await here.cancel(made)
@@ -149,7 +149,7 @@ async def test_sixty_minutes_serve_two_half_hours(world: World) -> None:
 
 async def test_buffers_must_fit(world: World) -> None:
     here = await place(world, 30, [{"minutes": 30, "before": 15, "after": 15}])
-    (wide,) = here.kinds  # type: ignore[attr-defined]
+    (wide,) = here.kinds
     await here.wait(kind=wide)
     before = await here.booked(minutes=-30)
     made, after = await here.booked(), await here.booked(minutes=30)
@@ -166,7 +166,7 @@ async def test_buffers_must_fit(world: World) -> None:
 async def test_neighbouring_free_time_counts(world: World) -> None:
     """A freed half hour beside a free one makes room for a whole hour."""
     here = await place(world, 30, [{"minutes": 60, "every": 30}])
-    (long,) = here.kinds  # type: ignore[attr-defined]
+    (long,) = here.kinds
     (entry,) = await here.wait(kind=long)
     await here.booked(minutes=-30)
     made = await here.booked()
@@ -207,6 +207,7 @@ async def test_an_offer_that_ran_out_goes_to_the_next_and_never_back(world: Worl
     order = []
     while live := await here.live():
         order.append(live[0].offer.entry_key)
+        await here.told_of(live[0])
         assert await world.sweeping.expire_offers() >= 0
         assert [one.offer.key for one in await here.live()] == [live[0].offer.key]
         await world.clock(live[0].offer.expires_at)

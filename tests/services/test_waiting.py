@@ -64,7 +64,7 @@ async def test_nobody_waits_twice_for_the_same_thing(world: World) -> None:
     again = await refused(world, world.waiting.join(who, here.asked(windows=[(1, 540, 600)]), new_key()))
     assert isinstance(again, PolicyViolation)
     assert again.rule is PolicyRule.ALREADY_WAITING
-    await here.join(who, kind=here.kinds[0])  # type: ignore[attr-defined]
+    await here.join(who, kind=here.kinds[0])
     await world.waiting.leave(who, entry.id, new_key())
     await here.join(who)
 
@@ -266,6 +266,7 @@ async def test_three_misses_in_a_row_suspend_and_a_change_takes_up_again(world: 
         await here.cancel(await here.booked())
         offer = await here.only()
         if miss == 1:
+            await here.told_of(offer)
             await world.clock(offer.offer.expires_at)
             await world.sweeping.expire_offers()
         else:

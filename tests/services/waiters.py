@@ -32,6 +32,7 @@ class Place:
     def __init__(self, world: World, clinic: int, kind: int, provider: int) -> None:
         self.world, self.clinic, self.kind, self.provider = world, clinic, kind, provider
         self.clerk = staff(clinic)
+        self.kinds: list[int] = []
 
     @property
     def clinic_id(self) -> str:
@@ -97,6 +98,15 @@ class Place:
     async def decline(self, stored: StoredOffer, who: Viewer | None = None) -> Any:
         return await self.world.waiting.decline(who or self.who(stored.offer.patient_key), stored.offer.id, new_key())
 
+    async def told_of(self, stored: StoredOffer) -> None:
+        """As if a message about the offer had gone."""
+        await self.world.run(
+            """INSERT INTO messages (offer_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status, tries, sent_at)
+               SELECT id, 1, 'offer', 'email', starts_at, made_at, made_at, made_at, 'sent', 1, made_at FROM waitlist_offers
+               WHERE id = $1""",
+            stored.offer.key,
+        )
+
     async def accepted(self, stored: StoredOffer) -> OfferAccepted:
         done = await self.accept(stored)
         assert isinstance(done, OfferAccepted), done
@@ -132,7 +142,7 @@ async def place(world: World, minutes: int = 30, kinds: Sequence[dict[str, Any]]
     keys = [await world.visit_type(minutes, **{"every": 15, "notice": 0, **kind})]
     keys += [await world.visit_type(**{"every": 15, "notice": 0, **one}) for one in kinds]
     found = Place(world, clinic, keys[0], await world.provider([clinic], keys))
-    found.kinds = keys[1:]  # type: ignore[attr-defined]
+    found.kinds = keys[1:]
     return found
 
 

@@ -12,11 +12,10 @@ interface Props {
 }
 
 const SHORT = 6;
-const LISTS: readonly { field: FacetField; list: Many; title: string }[] = [
-  { field: "SPECIALTY", list: "specialties", title: "Specialty" },
-  { field: "LANGUAGE", list: "languages", title: "Language" },
-  { field: "CLINIC", list: "clinics", title: "Clinic" },
-];
+const SPECIALTY = { field: "SPECIALTY", list: "specialties", title: "Specialty" } as const;
+const LANGUAGE = { field: "LANGUAGE", list: "languages", title: "Language" } as const;
+const CLINIC = { field: "CLINIC", list: "clinics", title: "Clinic" } as const;
+const LISTS = [SPECIALTY, LANGUAGE, CLINIC];
 const NO_FILTERS: Partial<Question> = (({ text: _, near: __, sort: ___, ...filters }) => filters)(NOTHING);
 
 export function Filters({ finding }: Props) {
@@ -34,12 +33,12 @@ export function Filters({ finding }: Props) {
           <input type="checkbox" checked={question.accepting} onChange={({ currentTarget }) => finding.change({ accepting: currentTarget.checked })} />
           Takes new patients
         </label>
-        <Open finding={finding} />
+        <Facet finding={finding} {...SPECIALTY} />
         {finding.near && <Choice label="Distance" value={question.within} offered={WITHIN} choose={(within) => finding.change({ within })} />}
+        <Open finding={finding} />
         <Modality finding={finding} />
-        {LISTS.map((one) => (
-          <Facet key={one.field} finding={finding} {...one} />
-        ))}
+        <Facet finding={finding} {...LANGUAGE} />
+        <Facet finding={finding} {...CLINIC} />
       </div>
     </section>
   );
@@ -52,18 +51,18 @@ interface ChoiceProps {
   choose: (value: string) => void;
 }
 
+/** One of several. Not a select: the page has one combobox and its options, as those who look for them by role expect. */
 export function Choice({ label, value, offered, choose }: ChoiceProps) {
   return (
-    <label>
-      {label}
-      <select value={value} onChange={({ currentTarget }) => choose(currentTarget.value)}>
-        {offered.map(([one, name]) => (
-          <option key={one} value={one} selected={one === value}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </label>
+    <fieldset>
+      <legend>{label}</legend>
+      {offered.map(([one, name]) => (
+        <label class="check" key={one}>
+          <input type="radio" name={label} value={one} checked={one === value} onChange={() => choose(one)} />
+          <span>{name}</span>
+        </label>
+      ))}
+    </fieldset>
   );
 }
 

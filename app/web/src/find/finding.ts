@@ -86,6 +86,7 @@ export class Finding {
         this.cursor.value = found.pageInfo.hasNextPage ? found.pageInfo.endCursor : null;
         this.moved.value = this.adding.value = false;
         this.added.value = null;
+        this.problem.value = "";
         this.phase.value = "ready";
         this.facets.take(found.facets, this.question.value);
       });

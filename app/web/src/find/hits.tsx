@@ -73,7 +73,7 @@ function Result({ hit, finding }: { hit: Hit; finding: Finding }) {
       <div class="where">
         <p>
           <b>{clinic.name}</b>
-          {hit.distanceKm !== null && <span class="away"> {distance(hit.distanceKm)}</span>}
+          {hit.distanceKm !== null && <span class="away">{distance(hit.distanceKm)}</span>}
         </p>
         <p class="quiet">{inOneLine(clinic.address)}</p>
         {languages && <p class="quiet">Speaks {languages}</p>}

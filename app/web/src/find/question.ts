@@ -36,10 +36,11 @@ export const NOTHING: Question = {
   sort: "BEST",
 };
 export const SORTS: readonly [Sort, string][] = [
-  ["BEST", "Best match"],
-  ["SOONEST", "Soonest time"],
-  ["DISTANCE", "Nearest"],
+  ["BEST", "Best"],
+  ["SOONEST", "Soonest"],
   ["NAME", "Name"],
+  // Last: who goes through these by arrow keys is asked where they are at the end only.
+  ["DISTANCE", "Nearest"],
 ];
 export const WHEN: readonly [string, string][] = [
   ["", "At any time"],
@@ -65,7 +66,11 @@ const LISTS: readonly [Many, string][] = [
   ["languages", "language"],
   ["clinics", "clinic"],
 ];
-const DATE = /^\d{4}-\d\d-\d\d$/;
+
+function isDate(value: string): boolean {
+  const at = Date.parse(`${value}T00:00Z`);
+  return !Number.isNaN(at) && new Date(at).toISOString().slice(0, 10) === value;
+}
 
 /** Of an address, whatever somebody wrote there. */
 export function read(search: string): Question {
@@ -83,8 +88,8 @@ export function read(search: string): Question {
     modality: one("modality", (value) => value in MODALITIES),
     accepting: asked.get("new") === "1",
     when,
-    from: when === "dates" ? one("from", (value) => DATE.test(value)) : "",
-    to: when === "dates" ? one("to", (value) => DATE.test(value)) : "",
+    from: when === "dates" ? one("from", isDate) : "",
+    to: when === "dates" ? one("to", isDate) : "",
     near,
     within: near ? one("within", among(WITHIN)) : "",
     sort: sort === "DISTANCE" && !near ? "BEST" : sort,
