@@ -196,10 +196,9 @@ async def test_after_a_restore_everything_is_read_again(case: Case) -> None:
 async def test_what_was_read_ahead_is_answered_without_having_been_asked_before(case: Case) -> None:
     first = {**case.asked, "a": str(today() + timedelta(days=1)), "b": str(today() + timedelta(days=7))}
     assert case.tried.product is not None
-    process = case.tried.product.process
     async with beside(case.tried.product.warming.run()):
         async with asyncio.timeout(20):
-            while not process.weeks or await _unread(case):
+            while not case.tried.product.warming.done or await _unread(case):
                 await asyncio.sleep(0.05)
                 await case.streamed.pulse()
         case.tried.statements.clear()
