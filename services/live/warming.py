@@ -45,16 +45,21 @@ class Warming:
         self._open_times = open_times
         self._process = process
         self._prepare = prepare
-        self.done = -1  # The life of what is kept of which all was read ahead.
+        self._done = -1
+
+    @property
+    def done(self) -> bool:
+        """Whether everything was read of what counts now."""
+        return self._done == self._process.life
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             life, now = self._process.life, self._process.now()
-            if now is not None and life != self.done:
+            if now is not None and life != self._done:
                 try:
                     async with answering():
-                        self.done = life if await self._all(now, life) else self.done
+                        self._done = life if await self._all(now, life) else self._done
                 except Unavailable:
                     log.info("reading ahead begins again later")
             await asyncio.sleep(LOOK_SECONDS)
