@@ -57,7 +57,6 @@ from services.origins import Origins
 from services.patients import Patients
 from services.preferences import Preferences
 from services.schedules import Schedules
-from services.searching import parsing
 from services.searching.engines import Engine
 from services.searching.indexing import Indexer
 from services.searching.searching import Searching
@@ -109,7 +108,6 @@ class Product:
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
         """While it is open this process follows the stream: its calendars stay true, and who watches is told."""
-        await asyncio.to_thread(parsing.prepare)
         async with (
             self.services.origins.kept(),
             self.streaming.relaying(),

@@ -1,6 +1,7 @@
 """How Elasticsearch 9 is spoken to. Its own words go to the log at most: what leaves this package is its own errors."""
 
 import logging
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ CONNECTIONS: Final = 32
 # The version of the API that is asked for: a server of another one refuses. The client puts them on its own methods only.
 _MEDIA: Final = "application/vnd.elasticsearch+json; compatible-with=9"
 _HEADERS: Final = {"accept": _MEDIA, "content-type": _MEDIA}
-_MISSING: Final = frozenset({"index_not_found_exception", "alias_not_found_exception"})
+_MISSING: Final = re.compile(r"index_not_found_exception|alias(es)? \[.*\] missing")
 
 for _name in ("elastic_transport.transport", "elastic_transport.node_pool", "elastic_transport.node"):
     logging.getLogger(_name).propagate = False  # Who calls us logs once, with the reason.
@@ -92,7 +93,7 @@ def fault(error: ApiError | TransportError) -> ElasticsearchUnavailable:
     if isinstance(error, UnsupportedProductError):
         return ElasticsearchUnavailable("what answers there is no Elasticsearch")
     if isinstance(error, ApiError):
-        if error.status_code == 404 and error.error in _MISSING:
+        if error.status_code == 404 and _MISSING.match(error.error):
             return IndexMissing("there is no such index")
         return ElasticsearchUnavailable(f"it answers {error.status_code} {error.error}"[:200])
     return ElasticsearchUnavailable(f"{type(error).__name__}: {error.message}"[:200])

@@ -46,10 +46,10 @@ class Index:
         if len(answer) != 1 or self.alias in answer:
             raise OtherDocuments("what has the alias' name is no index of ours")
         [(name, found)] = answer.items()
-        said = found["mappings"]["_meta"]
         try:
+            said = found["mappings"]["_meta"]
             return Meta(name, said["format"], said["epoch"])
-        except KeyError:
+        except (KeyError, TypeError):
             raise OtherDocuments("the index was made by another program") from None
 
     async def check(self, epoch: str) -> None:

@@ -111,9 +111,9 @@ def _listed(part: Part, visit_modality: Modality | None) -> Iterable[Json]:
         yield _worth(search.SPECIALTY, {"terms": {"specialties": sorted(part.specialties)}})
     if part.languages:
         yield _worth(search.LANGUAGE, {"terms": {"spoken": sorted(part.languages)}})
-    if part.modalities:
-        either = [_modality(one, visit_modality) for one in Modality if one in part.modalities]
-        yield _worth(search.MODALITY, either[0] if len(either) == 1 else {"bool": {"should": either}})
+    named = [one.value for one in Modality if one in part.modalities and visit_modality in (None, one)]
+    if named:
+        yield _worth(search.MODALITY, {"terms": {"modalities": named}})
 
 
 def _phrase(field: str, words: Sequence[str]) -> Json:

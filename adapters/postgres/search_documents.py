@@ -14,6 +14,9 @@ from domain.search import Document, Pair
 WORDS_AT_ONCE: Final = 450
 WORDS_KNOWN_MAX: Final = 500_000
 GONE_AT_ONCE: Final = 500
+FORMAT: Final = (
+    1  # Goes up with every change of what is written, synonyms too: then all is made anew by who first knows it.
+)
 
 EPOCH = """
 SELECT epoch::text FROM search_progress WHERE name = $1
@@ -81,7 +84,7 @@ class SearchDocuments:
 
     async def epoch(self) -> str | None:
         async with answering():
-            found: str | None = await self._database.primary.fetchval(EPOCH, self.name)
+            found: str | None = await self._database.primary.fetchval(EPOCH, f"{self.name}-{FORMAT}")
         return found
 
     async def write(self, epoch: str, documents: Sequence[Document]) -> int:
@@ -115,7 +118,7 @@ class SearchDocuments:
             async with self._database.transaction() as tx:
                 done: str = await tx.execute(DROP_OTHERS, epoch, GONE_AT_ONCE)
                 if done == "DELETE 0":
-                    await tx.execute(NOTE, self.name, epoch)
+                    await tx.execute(NOTE, f"{self.name}-{FORMAT}", epoch)
                     return
 
     async def _learn(self, epoch: str, terms: set[str]) -> None:

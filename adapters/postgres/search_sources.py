@@ -16,6 +16,7 @@ from adapters.postgres.epoch import current_epoch
 from adapters.postgres.open_times import OpenTimes
 from domain import search_documents, zones
 from domain.clinics import Clinic, Provider, VisitType
+from domain.indexing import Kept
 from domain.search import Document, Pair
 
 PAIRS_AT_ONCE: Final = 100
@@ -100,11 +101,13 @@ class Sources:
             async for read in found:
                 yield read
 
-    async def some(self, pairs: Iterable[Pair]) -> AsyncGenerator[Read, None]:
-        """These pairs, in the order given, a batch at a time."""
+    async def some(self, pairs: Iterable[Pair], kept: Mapping[Pair, Kept] | None = None) -> AsyncGenerator[Read, None]:
+        """These pairs, in the order given, a batch at a time. With what is kept of them: its hints and its number stay, which
+        takes a tenth of the time.
+        """
         wanted = list(dict.fromkeys(pairs))
         pages = [wanted[first : first + PAIRS_AT_ONCE] for first in range(0, len(wanted), PAIRS_AT_ONCE)]
-        async with aclosing(self._ahead(_each(pages))) as found:
+        async with aclosing(self._ahead(_each(pages), kept)) as found:
             async for read in found:
                 yield read
 
@@ -118,13 +121,15 @@ class Sources:
             yield [tuple(row) for row in rows]
             last = tuple(rows[-1])
 
-    async def _ahead(self, pages: AsyncGenerator[list[Pair], None]) -> AsyncGenerator[Read, None]:
+    async def _ahead(
+        self, pages: AsyncGenerator[list[Pair], None], kept: Mapping[Pair, Kept] | None = None
+    ) -> AsyncGenerator[Read, None]:
         """While one batch is written, the next ones are read."""
         reading: deque[asyncio.Task[Read]] = deque()
         try:
             async with aclosing(pages):
                 async for page in pages:
-                    reading.append(asyncio.create_task(self.read(page)))
+                    reading.append(asyncio.create_task(self.read(page, kept)))
                     if len(reading) > AHEAD:
                         yield await reading.popleft()
             while reading:
@@ -135,7 +140,7 @@ class Sources:
             if reading:
                 await asyncio.wait(reading)
 
-    async def read(self, pairs: Collection[Pair]) -> Read:
+    async def read(self, pairs: Collection[Pair], kept: Mapping[Pair, Kept] | None = None) -> Read:
         """What is in `seq` is in the document: numbers are given after the commit, and all is read at the moment of the numbers."""
         async with self._database.snapshot(primary=True) as view:
             heads = await stream_heads.heads(view, sorted({clinic for _, clinic in pairs}))
@@ -146,7 +151,9 @@ class Sources:
             )
             known = [(one, two) for one, two in pairs if one in providers and two in places]
             wanted = _offered(known, providers, places, kinds)
-            days = await self._next_days(view, wanted, heads.now)
+            days = await self._next_days(view, wanted, heads.now) if kept is None else {}
+        if kept is not None:
+            days = {pair: _days(kept[pair]) for pair in known}
         documents = [
             search_documents.document(
                 providers[one],
@@ -154,7 +161,7 @@ class Sources:
                 [kinds[key] for key in providers[one].visit_type_keys],
                 self._synonyms,
                 days.get((one, two), {}),
-                heads.seqs[two],
+                heads.seqs[two] if kept is None else kept[one, two].seq,
             )
             for one, two in known
         ]
@@ -178,6 +185,10 @@ class Sources:
                     found.setdefault((provider, clinic), {})[kind] = some[0].local_date
             missing = [key for key in missing if key in times and not times[key]]
         return found
+
+
+def _days(kept: Kept) -> dict[int, date]:
+    return {key: day for key, day in kept.next_days.items() if day is not None}
 
 
 async def _each(pages: Iterable[list[Pair]]) -> AsyncGenerator[list[Pair], None]:

@@ -1,7 +1,7 @@
 """Keeps one index true: hears what has changed, reads it anew from the primary and writes it. Any number may run."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
@@ -11,7 +11,7 @@ import structlog
 
 from adapters.postgres.search_sources import Sources
 from domain.faults import RequestInProgress, Unavailable
-from domain.indexing import Batch, outdated
+from domain.indexing import Batch, Kept, outdated
 from domain.search import Pair
 from domain.streams import CalendarEvent
 from services.searching.targets import Member, Target
@@ -24,6 +24,7 @@ LOOK_SECONDS: Final = 5.0  # After which the target is asked whether it is still
 REFRESH_SECONDS: Final = 60.0
 REFRESHED_AT_ONCE: Final = 500
 LASTED_SECONDS: Final = 60.0
+SOON: Final = 200  # Documents of one batch from which their words are written first, and their hints after that.
 log = structlog.get_logger()
 
 
@@ -204,14 +205,18 @@ class Indexer:
             for pair in wanted
             if pair not in kept or outdated(kept[pair], epoch, [*of_pair.get(pair, ()), *of_clinic.get(pair[1], ())])
         ]
+        if len(old) > SOON:
+            # A name that all of a town's documents have shows before all their hints are reckoned. The old number stays with it:
+            # should this end here, they are still to be done.
+            await self._index([pair for pair in old if pair in kept], kept)
         self.figures.documents += await self._index(old)
         now = await self._sources.now()
         self.figures.lag = (now - min(event.at for event in events)).total_seconds()
         self._lagged(self.figures.lag)
 
-    async def _index(self, pairs: Iterable[Pair]) -> int:
+    async def _index(self, pairs: Iterable[Pair], kept: Mapping[Pair, Kept] | None = None) -> int:
         count = 0
-        async with aclosing(self._sources.some(pairs)) as found:
+        async with aclosing(self._sources.some(pairs, kept)) as found:
             async for read in found:
                 count += await self._target.write(read.epoch, read.documents)
         return count

@@ -125,6 +125,7 @@ class Memory:
     breaks_on: set[Pair] = field(default_factory=set)
     kept_epoch: str | None = None
     documents: dict[Pair, Document] = field(default_factory=dict)
+    written: list[Document] = field(default_factory=list)
     refused: int = 0
 
     def _asked(self) -> None:
@@ -175,6 +176,7 @@ class Memory:
             old = documents.get(one.pair)
             if old is None or old.seq <= one.seq:
                 documents[one.pair] = one
+                self.written.append(one)
                 count += 1
         return count
 

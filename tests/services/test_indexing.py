@@ -17,6 +17,7 @@ from adapters.kafka.connection import Broker
 from adapters.kafka.group import KafkaGroup
 from adapters.kafka.publisher import Publisher
 from adapters.postgres import clinics as clinic_records
+from adapters.postgres import search_documents
 from adapters.postgres.database import connect
 from adapters.postgres.epoch import renew_epoch
 from adapters.postgres.search_sources import Read
@@ -30,6 +31,7 @@ from domain.streams import CalendarEvent
 from services.catalog import Catalog
 from services.relaying import Relay
 from services.schedules import HoursInput, Schedules
+from services.searching import indexing
 from services.searching.indexing import Indexer
 from tests.conftest import MakeDatabase
 from tests.kafka import Kafka
@@ -316,9 +318,12 @@ async def _narrow(town: Town) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_events_in_any_order_and_twice_end_in_documents_as_made_anew(town: Town, seed: int) -> None:
+async def test_events_in_any_order_and_twice_end_in_documents_as_made_anew(
+    town: Town, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Late writers too: what a member read before it was held up is written at any time after, even last of all."""
     here, dice = town.here, random.Random(seed)
+    monkeypatch.setattr(indexing, "SOON", 0 if seed % 2 else 200)
     indexers = [here.indexer(), here.indexer()]
     await _narrow(town)
     await relayed(here.database)
@@ -351,6 +356,27 @@ async def test_events_in_any_order_and_twice_end_in_documents_as_made_anew(town:
         await here.target.write(read.epoch, read.documents)
     assert await here.rows() == await here.anew()
     assert not any(one.figures.failed for one in indexers)
+
+
+async def test_words_of_many_are_written_before_their_hints(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, memory = town.here, Memory()
+    indexer = Indexer(here.sources, memory, here.member("search-memory"))
+    await relayed(here.database)
+    await indexer.handle(Batch(lost="new"))
+    heard = len(await here.events())
+    await town.visit_type(town.kind, name="Long talk", minimum_notice_minutes=3 * 24 * 60)
+    await relayed(here.database)
+    monkeypatch.setattr(indexing, "SOON", 3)
+    before, memory.written = dict(memory.documents), []
+    events = (await here.events())[heard:]
+    await indexer.handle(Batch(events, events[0].epoch))
+    soon, then = memory.written[: len(before)], memory.written[len(before) :]
+    assert len(soon) == len(then) == 4
+    for one in (*soon, *then):
+        assert "talk" in one.visit_words
+    assert all((one.seq, one.next_days) == (before[one.pair].seq, before[one.pair].next_days) for one in soon)
+    assert all(one.seq > before[one.pair].seq and one.next_days != before[one.pair].next_days for one in then)
+    assert memory.rows() == await here.anew()
 
 
 async def test_most_bookings_change_no_document(town: Town) -> None:
@@ -492,9 +518,25 @@ async def test_a_new_epoch_makes_everything_anew(town: Town) -> None:
         await until(indexer.is_filled)
         assert await here.rows() == await here.anew(), "what is not there any more is gone"
         assert {row["epoch"] for row in await here.world.fetch("SELECT epoch::text FROM search_documents")} == {epoch}
+        await until(partial(_level, indexer))
         assert indexer.figures.renewals == 2
         await town.provider(town.both, name="Dr Later")
         await here.until_true()
+
+
+async def test_another_format_makes_everything_anew(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = town.here
+    for number, renewals in ((98, 1), (98, 0), (99, 1)):
+        monkeypatch.setattr(search_documents, "FORMAT", number)
+        async with here.running() as indexer:
+            await town.provider(town.both, name=f"Dr {token_hex(4)}")
+            await until(partial(_level, indexer))
+            await here.until_true()
+            assert indexer.figures.renewals == renewals
+
+
+async def _level(indexer: Indexer) -> bool:
+    return indexer.figures.behind == 0
 
 
 async def test_a_log_that_was_trimmed_makes_everything_anew(town: Town) -> None:
@@ -506,12 +548,8 @@ async def test_a_log_that_was_trimmed_makes_everything_anew(town: Town) -> None:
     await here.world.run("DELETE FROM stream")
     await here.world.run("DELETE FROM outbox")
     async with here.running() as indexer:
-
-        async def level() -> bool:
-            return indexer.figures.renewals > 0 and indexer.figures.behind == 0
-
-        await until(level)
-        assert await here.is_true()
+        await here.until_true()
+        await until(partial(_level, indexer))
         assert indexer.figures.renewals == 1
     async with here.running() as again:
         await town.provider(town.both, name="Dr Heard")
