@@ -28,7 +28,7 @@ FILES = [
     "waitlist_mix",
     "zero_gap",
 ]
-PROOFS = ["tests/domain", *(f"tests/services/test_{name}.py" for name in FILES), "tests/live"]
+PROOFS = ["tests/domain", *(f"tests/services/test_{name}.py" for name in FILES), "tests/live", "tests/relevance"]
 HEAD = """# Proofs
 
 What `make prove` tried and what it found: the tests of `make test`, the same code, at the sizes in `tests/sizes.py`.

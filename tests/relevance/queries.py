@@ -1,7 +1,7 @@
 """The list of queries, `queries.tsv`, made into what is typed.
 
-`text`: `{first}` and so on are the person's on line `row` of the register's file. `change`: what happens to the last name, or to the
-text. `answer`: specialties of which the first hit must have one, and `language: pl`; of names it is the person of that line.
+`text`: `{first}` and so on are the person's on line `row` of the register's file. `change`: what happens to the last name, or to
+the text. `answer`: specialties of which the first hit must have one, and `language: pl`; of names it is the person of that line.
 """
 
 import csv

@@ -1,5 +1,6 @@
 """The right hit comes first, with both engines: queries with known answers over the real register."""
 
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from random import Random
@@ -14,7 +15,7 @@ from adapters.postgres.epoch import current_epoch
 from adapters.postgres.search import PostgresEngine
 from adapters.postgres.search_documents import SearchDocuments
 from domain.clinics import GeoPoint, Modality
-from domain.search import Document, Match, Sort, Wanted
+from domain.search import PAIRS_MAX, Document, Match, Sort, Wanted
 from services.searching import parsing
 from services.searching.engines import Engine
 from tests.adapters.elastic import an_index, filled
@@ -24,17 +25,25 @@ from tests.relevance import world
 from tests.relevance.queries import Query, queries, typed
 from tests.relevance.world import Register
 
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("APPOINTMENTS_DATA"), reason="APPOINTMENTS_DATA does not say where the register's files are"
+)
 HITS: Final = 20  # Who is not among so many is not found.
 PEOPLE: Final = {"exact", "typo", "written otherwise", "name and specialty", "name and city"}
 MEANT: Final = {"plain words", "specialty and place", "language", "combined"}
 # The least mean reciprocal rank of the right hit, by kind.
-POSTGRESQL: Final = {"exact": 0.8, "typo": 0.8, "written otherwise": 0.8, "name and specialty": 0.8, "name and city": 0.8}
+POSTGRESQL: Final = {
+    "exact": 0.8,
+    "typo": 0.8,
+    "written otherwise": 0.8,
+    "name and specialty": 0.8,
+    "name and city": 0.8,
+}
 ELASTICSEARCH: Final = {**dict.fromkeys(POSTGRESQL, 0.9), "exact": 0.95}
 
 
 @pytest.fixture(scope="module")
 async def database(database_url: str) -> AsyncIterator[Database]:
-    world.folder()
     connections = await pool(database_url, size=4)
     yield Database(connections)
     await connections.close()
@@ -101,11 +110,13 @@ async def test_both_engines_agree_on_all_pure_filters(
     for wanted in _filters(documents):
         one, other = [await engine.page(wanted, Sort.NAME, 100, None) for engine in (postgres, elastic)]
         assert one == other, wanted
+        count += bool(one.total)
+        if one.total > PAIRS_MAX:
+            continue
         found, same = [await engine.candidates(wanted, hits_only=True) for engine in (postgres, elastic)]
         assert {match.pair for match in found} == {match.pair for match in same}, wanted
         assert {match.pair for match in found} == _fitting(documents, wanted) or wanted.within_km, wanted
-        assert one.total == len(found)
-        count += bool(found)
+        assert one.total == len(found), wanted
     assert count > 50
     proof("Both engines, pure filters over the register", filters=count, documents=len(documents), differences=0)
 
@@ -163,8 +174,8 @@ async def _held(name: str, engine: Engine, register: Register, least: dict[str, 
             missed.append(f"line {query.number} ({query.kind}): {f'rank {rank}' if rank else 'not found'}")
     means = {kind: round(fmean(some), 3) for kind, some in ranks.items()}
     said = {kind.replace(" ", "_"): value for kind, value in means.items()}
-    assert [kind for kind, value in least.items() if means[kind] < value] == [], (means, missed)
-    assert [kind for kind in sorted(MEANT) if means[kind] < 1] == [], (means, missed)
+    assert [kind for kind, value in least.items() if means[kind] < value] == [], "\n".join([str(means), *missed])
+    assert [kind for kind in sorted(MEANT) if means[kind] < 1] == [], "\n".join([str(means), *missed])
     proof(f"{name}: mean reciprocal rank of the right hit", queries=sum(map(len, ranks.values())), **said)
 
 
