@@ -198,7 +198,7 @@ def _built(
         open_times=open_times,
         standing=standing,
         process=process,
-        warming=Warming(database, standing, open_times, process),
+        warming=Warming(database, standing, open_times, process, soonest.earliest),
         recent=recent,
         services=_services(desk, Live(hub, snapshots), searching, Suggesting(database, standing)),
         wishes=desk.wishes,

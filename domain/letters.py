@@ -26,7 +26,7 @@ _MONTHS: Final = (
 _SMS: Final = {
     MessageRule.CONFIRMATION: "{clinic}: your appointment is booked for {when}.",
     MessageRule.DAY_BEFORE: "{clinic}: reminder of your appointment on {when}.",
-    MessageRule.TWO_HOURS_BEFORE: "{clinic}: reminder of your appointment today, {when}.",
+    MessageRule.TWO_HOURS_BEFORE: "{clinic}: reminder of your appointment on {when}.",
     MessageRule.MOVED: "{clinic}: your appointment was moved to {when}. The earlier time no longer counts.",
     MessageRule.CANCELLED: "{clinic}: your appointment on {when} was cancelled.",
     MessageRule.OFFER: "{clinic}: a time is free for you, {when}. Take it by {until}: {link}",
@@ -34,7 +34,7 @@ _SMS: Final = {
 _SUBJECTS: Final = {
     MessageRule.CONFIRMATION: "Your appointment is booked: {when}",
     MessageRule.DAY_BEFORE: "Reminder: your appointment on {when}",
-    MessageRule.TWO_HOURS_BEFORE: "Reminder: your appointment today, {when}",
+    MessageRule.TWO_HOURS_BEFORE: "Reminder: your appointment on {when}",
     MessageRule.MOVED: "Your appointment was moved to {when}",
     MessageRule.CANCELLED: "Your appointment on {when} was cancelled",
     MessageRule.OFFER: "A time is free for you: {when}",
@@ -45,7 +45,8 @@ _STOP: Final = " Reply STOP to end texts."
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """All that a message may tell. Instants in the clinic's zone; `sequence` of the calendar file rises with each move.
+    """All that a message may tell. Instants in the clinic's zone; `sequence` of the calendar file rises with each move;
+    `written_at` is the moment of the change, a reminder's when it was due, and the same for every try.
 
     About an offer: `offer_key`, `answer_by` and `link`, no appointment; `starts_at_before` is the one it would move.
     """

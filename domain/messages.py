@@ -13,6 +13,7 @@ from domain.recipients import Channel, Recipient
 
 LATE_DAY_BEFORE: Final = timedelta(hours=6)
 LATE_TWO_HOURS: Final = timedelta(minutes=30)  # before the start
+LATE_TOLD: Final = timedelta(hours=24)  # that a visit is booked or was moved (decision 0015)
 SAYING_PAUSE: Final = timedelta(seconds=15)
 FIRST_RETRY_SECONDS: Final = 5
 LAST_RETRY_SECONDS: Final = 300
@@ -192,6 +193,8 @@ def until(rule: MessageRule, named: datetime, starts_at: datetime) -> datetime:
         return min(named + LATE_DAY_BEFORE, starts_at)
     if rule is MessageRule.TWO_HOURS_BEFORE:
         return starts_at - LATE_TWO_HOURS
+    if rule in (MessageRule.CONFIRMATION, MessageRule.MOVED):
+        return min(named + LATE_TOLD, starts_at)
     return starts_at
 
 

@@ -70,8 +70,8 @@ class Part:
 class Wanted:
     """A checked filter: absent is None or empty. Keys of what does not exist are 0, so that nothing is found.
 
-    `parts` are not all optional. `opens`: first and last clinic date between which there must be an open time. `visit_modality` is that of `visit_type`: with it,
-    every document has that modality alone.
+    `parts` are not all optional. `opens`: first and last clinic date between which there must be an open time. `visit_modality` is
+    that of `visit_type`: with it, every document has that modality alone.
     """
 
     parts: tuple[Part, ...] = ()

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from domain import availability, slots, zones
 from domain.appointments import Slot
+from domain.availability import Offers
 from domain.calendars import Calendar
 from domain.clinics import Modality, VisitType
 from domain.openings import Opening
@@ -31,6 +32,27 @@ class Asked:
     def within(self, first: date, last: date) -> Opens:
         """What both allow; nothing where the first date is after the last."""
         return (first, last) if self.opens is None else (max(first, self.opens[0]), min(last, self.opens[1]))
+
+
+class AlikeHours:
+    """`availability.offers`, remembered by what decides it: many work the same hours in the same zone."""
+
+    LIMIT: Final = 5_000
+
+    def __init__(self) -> None:
+        self._planes: dict[tuple[Any, ...], int] = {}
+
+    def __call__(self, schedule: Schedule, zone: ZoneInfo, kind: VisitType, first: date, last: date) -> int:
+        if schedule.exceptions:
+            return availability.offers(schedule, zone, kind, first, last)
+        named = kind.key if any(row.visit_type_keys for row in schedule.hours) else 0
+        key = (schedule.hours, zone, kind.duration_minutes, kind.start_every_minutes, named, first, last)
+        plane = self._planes.get(key)
+        if plane is None:
+            if len(self._planes) >= self.LIMIT:
+                self._planes.clear()
+            plane = self._planes[key] = availability.offers(schedule, zone, kind, first, last)
+        return plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +130,13 @@ def earliest(
     known: tuple[date, date],
     asked: Asked,
     now: datetime,
+    offers_of: Offers = availability.offers,
 ) -> Earliest | None:
     """None where the times of all these kinds of visit, if any, begin after the last of the clinic dates that are `known`.
 
     `known`: the dates, both included, that the calendar tells of; the first is today or before.
     """
-    parts = [_part(kind, zone, schedule, calendar, known, asked, now) for kind in kinds]
+    parts = [_part(kind, zone, schedule, calendar, known, asked, now, offers_of) for kind in kinds]
     complete = min((part.complete for part in parts), default=FOREVER)
     starts = sorted(
         (
@@ -143,6 +166,7 @@ def _part(
     known: tuple[date, date],
     asked: Asked,
     now: datetime,
+    offers_of: Offers,
 ) -> _Part:
     bound = availability.limits(kind, zone, now, binding=True)
     first, last = asked.within(zones.today(now, zone), bound.last_date)
@@ -156,7 +180,9 @@ def _part(
         end = min(first + timedelta(days=days - 1), last, known[1])
         if end < begin:
             continue
-        starts = availability.open_starts(schedule, zone, kind, calendar, begin, end, bound, now, most=MOST)
+        starts = availability.open_starts(
+            schedule, zone, kind, calendar, begin, end, bound, now, most=MOST, offers_of=offers_of
+        )
         if len(starts) == MOST:
             return _Part(kind, starts, starts[-1], grows)
         if starts and end < last:

@@ -92,14 +92,23 @@ class Messaging:
         return list(self._carriers)
 
     async def plan(self) -> int:
-        """A batch of versions and offers that nobody has thought about yet; how many."""
-        return await self._plan_versions() + await self._plan_offers()
+        """A batch of versions and offers that nobody has thought about yet; how many. 0 also while another worker plans."""
+        return await self._look_up() + await self._plan_versions() + await self._plan_offers()
+
+    async def _look_up(self) -> int:
+        async with answering():
+            if not await messages.is_changed(self._database.primary):
+                return 0
+        async with self._database.transaction() as tx:
+            return await messages.look_up(tx, PLAN_BATCH) if await messages.plans_alone(tx) else 0
 
     async def _plan_offers(self) -> int:
         async with answering():
             if not await offer_messages.is_asked(self._database.primary):
                 return 0
         async with self._database.transaction() as tx:
+            if not await messages.plans_alone(tx):
+                return 0
             asked = await offer_messages.take(tx, PLAN_BATCH)
             kept = await offer_messages.of_offers(tx, [offer.key for offer, _ in asked])
             await offer_messages.void(tx, [offer.key for offer, _ in asked if not offer.live])
@@ -114,14 +123,14 @@ class Messaging:
             if not await messages.is_asked(self._database.primary):
                 return 0
         async with self._database.transaction() as tx:
+            if not await messages.plans_alone(tx):
+                return 0
             asked = await messages.take(tx, PLAN_BATCH)
             if not asked:
                 return 0
             keys = sorted({one.version.appointment_key for one in asked})
             await offer_messages.ask_again(tx, keys)
             kept = await messages.of_appointments(tx, keys)
-            present = [one for one in asked if one.version.version == one.version.present_version]
-            await messages.void_older(tx, [one.version for one in present])
             todo: list[tuple[Version, Planned]] = []
             for one in asked:
                 todo += [
@@ -129,6 +138,7 @@ class Messaging:
                     for planned in plan_again(one.version, one.recipient, kept.get(one.version.appointment_key, []))
                 ]
             await messages.plan(tx, todo)
+            await messages.void_older(tx, keys)  # Last: a visit may have moved since it was read.
         return len(asked)
 
     async def send(self, channel: Channel) -> int:

@@ -22,6 +22,7 @@ _MISSING: Final = re.compile(r"index_not_found_exception|alias(es)? \[.*\] missi
 
 for _name in ("elastic_transport.transport", "elastic_transport.node_pool", "elastic_transport.node"):
     logging.getLogger(_name).propagate = False  # Who calls us logs once, with the reason.
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 class ElasticsearchUnavailable(Unavailable):

@@ -34,7 +34,7 @@ WRITTEN: Final = SMTP.clone(max_line_length=998, cte_type="7bit")
 LEADS: Final = {
     MessageRule.CONFIRMATION: "Your appointment is booked.",
     MessageRule.DAY_BEFORE: "You have an appointment soon.",
-    MessageRule.TWO_HOURS_BEFORE: "You have an appointment today.",
+    MessageRule.TWO_HOURS_BEFORE: "You have an appointment soon.",
     MessageRule.MOVED: "Your appointment was moved.",
     MessageRule.CANCELLED: "Your appointment was cancelled.",
     MessageRule.OFFER: "A time is free for you.",

@@ -45,7 +45,6 @@ WITH bumped AS (
         outcome = excluded.outcome, at = excluded.at
 ), announced AS (
     INSERT INTO messages_to_plan (appointment_id, version) SELECT $7::bigint, $8::integer WHERE $7::bigint IS NOT NULL
-    ON CONFLICT DO NOTHING
 ), audited AS (
     INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
     VALUES ($1, $10, $15, $9, $16, $17, $18)

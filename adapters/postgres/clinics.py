@@ -22,9 +22,9 @@ ORDER BY lower(name), id LIMIT $4
 
 CLINICS_BY_DISTANCE = """
 SELECT * FROM (
-    SELECT clinics.*, coalesce(12742.0176 * asin(least(1, sqrt(
+    SELECT clinics.*, CASE WHEN latitude IS NULL THEN 'infinity' ELSE 12742.0176 * asin(least(1, sqrt(
         sin(radians(latitude - $1) / 2) ^ 2
-        + cos(radians($1)) * cos(radians(latitude)) * sin(radians(longitude - $2) / 2) ^ 2))), 'infinity') AS km
+        + cos(radians($1)) * cos(radians(latitude)) * sin(radians(longitude - $2) / 2) ^ 2))) END AS km
     FROM clinics WHERE active AND ($4::text IS NULL OR strpos(lower(name), lower($4)) > 0)
 ) AS placed
 WHERE km <= $3::float8 AND (km, id) > ($5::float8, $6::bigint)

@@ -64,16 +64,34 @@ SELECT id, coalesce($1, id), $2, $3, $4, $5, $6, $7, $8::text::bigint[], $9::tex
 FROM next RETURNING cascade_id
 """
 
+# Who is no candidate stands in no decision, and to find that out each is read whole. So only those are looked at in which the entry
+# can be: of providers who offer its kind of visit, while it waited. First: who of the clinics has any, one step of the index each.
 RECEIPTS = """
+WITH RECURSIVE deciding (clinic_id, provider_id) AS (
+    SELECT k.clinic_id, (SELECT min(n.provider_id) FROM waitlist_decisions AS n WHERE n.clinic_id = k.clinic_id)
+    FROM (SELECT DISTINCT clinic_id FROM waitlist_entries WHERE id = any($1::bigint[])) AS k
+    UNION ALL
+    SELECT k.clinic_id, (SELECT min(n.provider_id) FROM waitlist_decisions AS n
+        WHERE n.clinic_id = k.clinic_id AND n.provider_id > k.provider_id)
+    FROM deciding AS k WHERE k.provider_id IS NOT NULL
+)
 SELECT k.entry_id, e.joined_at, e.visit_type_id, e.clinic_id, c.time_zone, d.*, w.urgency, w.provider_ids
 FROM unnest($1::bigint[]) AS k (entry_id)
 JOIN waitlist_entries AS e ON e.id = k.entry_id
 JOIN clinics AS c ON c.id = e.clinic_id
 CROSS JOIN LATERAL (
-    SELECT n.id, n.at, n.provider_id, n.rule_version, n.freed, n.starts, n.ranks[f.place] AS rank, n.places[f.place] AS start,
-        n.marks[f.place] AS mark, coalesce((n.rest -> (f.place - 1)::text ->> 0)::integer, 1) AS version
-    FROM waitlist_decisions AS n CROSS JOIN LATERAL (SELECT array_position(n.entry_ids, k.entry_id) AS place) AS f
-    WHERE n.clinic_id = e.clinic_id AND n.at >= e.joined_at AND f.place IS NOT NULL ORDER BY n.id DESC LIMIT $2
+    SELECT o.* FROM deciding AS p
+    JOIN provider_visit_types AS v ON v.provider_id = p.provider_id AND v.visit_type_id = e.visit_type_id
+    CROSS JOIN LATERAL (
+        SELECT n.id, n.at, n.provider_id, n.rule_version, n.freed, n.starts, n.ranks[f.place] AS rank,
+            n.places[f.place] AS start, n.marks[f.place] AS mark,
+            coalesce((n.rest -> (f.place - 1)::text ->> 0)::integer, 1) AS version
+        FROM waitlist_decisions AS n CROSS JOIN LATERAL (SELECT array_position(n.entry_ids, k.entry_id) AS place) AS f
+        WHERE n.clinic_id = e.clinic_id AND n.provider_id = p.provider_id AND n.at >= e.joined_at
+            AND n.at <= coalesce(e.ended_at, 'infinity') AND f.place IS NOT NULL
+        ORDER BY n.at DESC, n.id DESC LIMIT $2
+    ) AS o
+    WHERE p.clinic_id = e.clinic_id ORDER BY o.id DESC LIMIT $2
 ) AS d
 LEFT JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = d.version
 ORDER BY k.entry_id, d.id DESC

@@ -22,6 +22,7 @@ class LockClass(IntEnum):
     SWEEPER = 12
     GROUP = 13
     BUILDING = 14
+    PLANNING = 15
 
 
 def caller(subject: str) -> Key:

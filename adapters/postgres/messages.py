@@ -6,15 +6,43 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from adapters.postgres.database import Connection, Reader
+from adapters.postgres.locks import LockClass
 from domain import zones
 from domain.appointments import AppointmentChange, AppointmentStatus
 from domain.messages import OF_CHANNEL, Kept, MessageRule, MessageStatus, Planned, Version, Why
 from domain.recipients import QUIET, Channel, Recipient
 
+PLANS_ALONE = """
+SELECT pg_try_advisory_xact_lock($1, 0)
+"""
+
 TAKE = """
-DELETE FROM messages_to_plan WHERE (appointment_id, version) IN (
-    SELECT appointment_id, version FROM messages_to_plan ORDER BY appointment_id, version LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING appointment_id, version, since
+WITH taken AS (
+    DELETE FROM messages_to_plan WHERE id IN (SELECT id FROM messages_to_plan ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING appointment_id, version, since
+)
+SELECT appointment_id, version, max(since) AS since FROM taken GROUP BY appointment_id, version ORDER BY appointment_id, version
+"""
+
+# What nobody has planned yet, nor is to plan, was never to be told: visits that were there before messages were.
+LOOK_UP = """
+WITH taken AS (
+    DELETE FROM patients_to_plan WHERE id IN (SELECT id FROM patients_to_plan ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING patient_id
+), whose AS (
+    SELECT DISTINCT patient_id FROM taken
+), offered AS (
+    INSERT INTO offers_to_plan (offer_id)
+    SELECT o.id FROM whose AS w JOIN waitlist_offers AS o ON o.patient_id = w.patient_id AND o.status = 'live' ORDER BY o.id
+), visits AS (
+    INSERT INTO messages_to_plan (appointment_id, version)
+    SELECT a.id, a.version FROM whose AS w JOIN appointments AS a ON a.patient_id = w.patient_id
+    WHERE a.starts_at > (SELECT app_now())
+        AND (EXISTS (SELECT FROM messages AS m WHERE m.appointment_id = a.id AND m.version = a.version)
+            OR EXISTS (SELECT FROM messages_to_plan AS t WHERE t.appointment_id = a.id AND t.version = a.version))
+    ORDER BY a.id
+)
+SELECT count(*) FROM taken
 """
 
 VERSIONS = """
@@ -29,6 +57,10 @@ CROSS JOIN LATERAL (SELECT * FROM recipients AS x WHERE x.patient_id = a.patient
 
 IS_ASKED = """
 SELECT EXISTS (SELECT FROM messages_to_plan)
+"""
+
+IS_CHANGED = """
+SELECT EXISTS (SELECT FROM patients_to_plan)
 """
 
 UNPLANNED = """
@@ -55,23 +87,13 @@ ON CONFLICT (appointment_id, version, rule, channel) DO UPDATE
 
 # What may have gone is asked about first, as its turn comes.
 VOID = """
-UPDATE messages SET status = 'skipped', why = 'REPLACED'
-FROM unnest($1::bigint[], $2::integer[]) AS p (appointment_id, version)
-WHERE messages.appointment_id = p.appointment_id AND messages.version < p.version AND messages.status = 'scheduled'
-    AND NOT messages.unknown
+UPDATE messages AS m SET status = 'skipped', why = 'REPLACED'
+FROM unnest($1::bigint[]) AS k (id) JOIN appointments AS a ON a.id = k.id
+WHERE m.appointment_id = a.id AND m.version < a.version AND m.status = 'scheduled' AND NOT m.unknown
 """
 
 PLAN_AGAIN = """
-WITH offered AS (
-    INSERT INTO offers_to_plan (offer_id)
-    SELECT o.id FROM waitlist_offers AS o WHERE o.patient_id = any($1::bigint[]) AND o.status = 'live'
-    ORDER BY o.id ON CONFLICT DO NOTHING
-)
-INSERT INTO messages_to_plan (appointment_id, version)
-SELECT a.id, a.version FROM appointments AS a
-WHERE a.patient_id = any($1::bigint[]) AND a.starts_at > (SELECT app_now())
-    AND EXISTS (SELECT FROM messages AS m WHERE m.appointment_id = a.id AND m.version = a.version)
-ORDER BY a.id ON CONFLICT DO NOTHING
+INSERT INTO patients_to_plan (patient_id) SELECT unnest($1::bigint[])
 """
 
 BEHIND = """
@@ -90,8 +112,20 @@ class Asked:
     recipient: Recipient
 
 
+async def plans_alone(tx: Connection) -> bool:
+    """Whether no other worker plans, nor will until this transaction ends: else what was read first could be written last."""
+    alone: bool = await tx.fetchval(PLANS_ALONE, LockClass.PLANNING)
+    return alone
+
+
+async def look_up(tx: Connection, limit: int) -> int:
+    """Puts the visits and live offers of patients whose addresses or wishes changed on the lists; how many patients."""
+    found: int = await tx.fetchval(LOOK_UP, limit)
+    return found
+
+
 async def take(tx: Connection, limit: int) -> list[Asked]:
-    """Takes versions to plan off the list: other workers pass them over, and where this transaction fails they are back."""
+    """Takes versions to plan off the list, each once; where this transaction fails they are back."""
     rows = await tx.fetch(TAKE, limit)
     return await _asked(tx, rows)
 
@@ -99,6 +133,12 @@ async def take(tx: Connection, limit: int) -> list[Asked]:
 async def is_asked(reader: Reader) -> bool:
     """Whether there is anything to take."""
     found: bool = await reader.fetchval(IS_ASKED)
+    return found
+
+
+async def is_changed(reader: Reader) -> bool:
+    """Whether there is anybody to look up."""
+    found: bool = await reader.fetchval(IS_CHANGED)
     return found
 
 
@@ -146,9 +186,9 @@ async def plan(tx: Connection, some: Sequence[tuple[Version, Planned]]) -> None:
     )
 
 
-async def void_older(tx: Connection, versions: Sequence[Version]) -> None:
-    """What earlier versions had scheduled."""
-    await tx.execute(VOID, [one.appointment_key for one in versions], [one.version for one in versions])
+async def void_older(tx: Connection, appointment_keys: Sequence[int]) -> None:
+    """What versions have scheduled that are no longer the present ones, as it stands now."""
+    await tx.execute(VOID, appointment_keys)
 
 
 async def plan_again(tx: Connection, patient_keys: Sequence[int]) -> None:

@@ -12,8 +12,7 @@ from domain.offer_messages import OfferTold, as_it_counts, plan_offer
 from domain.recipients import Recipient
 
 TAKE = """
-DELETE FROM offers_to_plan WHERE offer_id IN (
-    SELECT offer_id FROM offers_to_plan ORDER BY offer_id LIMIT $1 FOR UPDATE SKIP LOCKED)
+DELETE FROM offers_to_plan WHERE id IN (SELECT id FROM offers_to_plan ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING offer_id
 """
 
@@ -31,7 +30,7 @@ ASK_AGAIN = """
 INSERT INTO offers_to_plan (offer_id)
 SELECT DISTINCT o.id FROM appointments AS a JOIN waitlist_offers AS o ON o.patient_id = a.patient_id AND o.status = 'live'
 JOIN waitlist_entries AS e ON e.id = o.entry_id AND e.auto_book
-WHERE a.id = any($1::bigint[]) ORDER BY o.id ON CONFLICT DO NOTHING
+WHERE a.id = any($1::bigint[]) ORDER BY o.id
 """
 
 IS_ASKED = """
@@ -47,13 +46,13 @@ WHERE m.offer_id = any($1::bigint[]) ORDER BY m.due_at, m.id
 # What is said of offers that concern an appointment: the one that they would move, or the one that came of them. Offers of clinics
 # whose waitlist the viewer may not see are left out.
 ABOUT = """
-SELECT e.appointment_id, o.id AS offer_id, o.status = 'live' AS live, p.offer_id IS NOT NULL AS asked, a.version AS present_version,
+SELECT e.appointment_id, o.id AS offer_id, o.status = 'live' AS live, a.version AS present_version,
+    EXISTS (SELECT FROM offers_to_plan AS p WHERE p.offer_id = o.id) AS asked,
     m.rule, m.channel, m.rule_at, m.due_at, m.status, m.why, m.tries, c.time_zone AS clinic_zone
 FROM appointments AS a JOIN clinics AS c ON c.id = a.clinic_id
 JOIN waitlist_entries AS e ON e.patient_id = a.patient_id AND e.appointment_id = a.id
 JOIN waitlist_offers AS o ON o.entry_id = e.id
 LEFT JOIN messages AS m ON m.offer_id = o.id
-LEFT JOIN offers_to_plan AS p ON p.offer_id = o.id
 WHERE a.id = any($1::bigint[]) AND ($2::bigint[] IS NULL OR o.clinic_id = any($2)) AND (o.status = 'accepted'
     OR o.made_at >= (SELECT x.at FROM appointment_events AS x WHERE x.appointment_id = a.id ORDER BY x.version LIMIT 1))
 ORDER BY o.id, m.id
@@ -78,7 +77,7 @@ WHERE offer_id = any($1::bigint[]) AND status = 'scheduled' AND NOT unknown
 
 async def take(tx: Connection, limit: int) -> list[tuple[OfferTold, Recipient]]:
     """Takes offers off the list, with whom they are for; where this transaction fails they are back."""
-    return await _told(tx, [row["offer_id"] for row in await tx.fetch(TAKE, limit)])
+    return await _told(tx, sorted({row["offer_id"] for row in await tx.fetch(TAKE, limit)}))
 
 
 async def _told(reader: Reader, keys: Sequence[int]) -> list[tuple[OfferTold, Recipient]]:

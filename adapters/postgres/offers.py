@@ -64,7 +64,7 @@ WITH ended AS (
     SELECT (SELECT app_now()), 'offers', e.clinic_id, e.patient_id, jsonb_build_object('offer', e.id, 'status', e.status)
     FROM ended AS e
 ), announced AS (
-    INSERT INTO offers_to_plan (offer_id) SELECT e.id FROM ended AS e ON CONFLICT DO NOTHING
+    INSERT INTO offers_to_plan (offer_id) SELECT e.id FROM ended AS e
 )
 SELECT id FROM ended
 """

@@ -15,8 +15,8 @@ from domain.search import PAIRS_MAX, Candidate, FacetField, Found, Match, Sort, 
 from domain.search_order import FIRST, Place
 
 # $1 ways that parts match (search_terms.Way), $2 how many must, the first; $3 visit type, $4 its modality; $5 latitude,
-# $6 longitude, $7 kilometres; $8 accepting. Facets' filters: $9 specialties, $10 languages, $11 clinics, $12 modality; each null where absent.
-# $13 sort, $14 how many, $15 to $20 the place behind which the page begins; $21: candidates instead of a page,
+# $6 longitude, $7 kilometres; $8 accepting. Facets' filters: $9 specialties, $10 languages, $11 clinics, $12 modality; each null
+# where absent. $13 sort, $14 how many, $15 to $20 the place behind which the page begins; $21: candidates instead of a page,
 # $22: only hits.
 SEARCH = """
 WITH way AS MATERIALIZED (

@@ -23,7 +23,8 @@ SELECT m.id, m.appointment_id, m.version, m.rule, m.channel, m.rule_at, m.starts
     m.unknown OR m.status = 'sending' AS unknown, (SELECT app_now()) AS now,
     m.offer_id, o.expires_at, coalesce(o.status = 'live', true) AS live,
     coalesce(a.version, m.version) AS present_version, coalesce(a.ends_at, o.ends_at) AS ends_at,
-    coalesce(e.at, o.made_at) AS written_at, coalesce(e.starts_at_before, own.starts_at) AS starts_at_before,
+    CASE WHEN m.rule IN ('day-before', 'two-hours-before') THEN m.due_at ELSE coalesce(e.at, o.made_at) END AS written_at,
+    coalesce(e.starts_at_before, own.starts_at) AS starts_at_before,
     (SELECT count(*) FROM appointment_events AS x WHERE x.appointment_id = m.appointment_id AND x.version <= m.version
         AND x.change = 'moved') AS moves,
     c.name AS clinic_name, c.time_zone AS clinic_zone, c.address_lines, c.city, c.region, c.postal_code, c.phone AS clinic_phone,
@@ -81,11 +82,9 @@ WITH given AS (
     RETURNING m.appointment_id, m.version, m.offer_id, g.again
 ), offered AS (
     INSERT INTO offers_to_plan (offer_id) SELECT DISTINCT offer_id FROM ended WHERE again AND offer_id IS NOT NULL
-    ON CONFLICT DO NOTHING
 )
 INSERT INTO messages_to_plan (appointment_id, version)
 SELECT DISTINCT appointment_id, version FROM ended WHERE again AND appointment_id IS NOT NULL
-ON CONFLICT DO NOTHING
 """
 
 MAKE_LINKS = """
@@ -129,10 +128,10 @@ WITH failed AS (
     UPDATE messages SET status = 'failed', why = $3, unknown = false, provider_id = $4, delivery = $5
     WHERE id = $1 AND tries = $2 AND status = 'sending' RETURNING appointment_id, version, offer_id
 ), offered AS (
-    INSERT INTO offers_to_plan (offer_id) SELECT offer_id FROM failed WHERE offer_id IS NOT NULL ON CONFLICT DO NOTHING
+    INSERT INTO offers_to_plan (offer_id) SELECT offer_id FROM failed WHERE offer_id IS NOT NULL
 )
 INSERT INTO messages_to_plan (appointment_id, version)
-SELECT appointment_id, version FROM failed WHERE appointment_id IS NOT NULL ON CONFLICT DO NOTHING
+SELECT appointment_id, version FROM failed WHERE appointment_id IS NOT NULL
 """
 
 KNOWN_TO_US = """
@@ -152,11 +151,9 @@ WITH noted AS (
     WHERE id = $1 RETURNING appointment_id, version, offer_id
 ), offered AS (
     INSERT INTO offers_to_plan (offer_id) SELECT offer_id FROM noted WHERE $4 AND offer_id IS NOT NULL
-    ON CONFLICT DO NOTHING
 )
 INSERT INTO messages_to_plan (appointment_id, version)
 SELECT appointment_id, version FROM noted WHERE $4 AND appointment_id IS NOT NULL
-ON CONFLICT DO NOTHING
 """
 
 
@@ -275,38 +272,38 @@ def _claimed(row: Any) -> Claimed:
     zone = zones.named(row["clinic_zone"])
     recipient = recipient_of(row)
     present = Due(
-        rule,
-        channel,
-        row["version"],
-        row["rule_at"],
-        row["starts_at"],
-        row["tries"],
-        row["present_version"],
-        row["said"],
-        row["live"],
-        row["expires_at"],
-        row["saying"],
+        rule=rule,
+        channel=channel,
+        version=row["version"],
+        rule_at=row["rule_at"],
+        starts_at=row["starts_at"],
+        tries=row["tries"],
+        present_version=row["present_version"],
+        said=row["said"],
+        live=row["live"],
+        expires_at=row["expires_at"],
+        saying=row["saying"],
     )
     city = " ".join(part for part in (row["region"], row["postal_code"]) if part)
     before, expires_at = row["starts_at_before"], row["expires_at"]
     letter = Letter(
-        row["id"],
-        rule,
-        channel,
-        (row["email"] if channel is Channel.EMAIL else row["phone"]) or "",
-        row["appointment_id"] or 0,
-        row["version"],
-        row["moves"] + (rule is MessageRule.CANCELLED),
-        row["clinic_name"],
-        ", ".join(part for part in (*row["address_lines"], row["city"], city) if part),
-        row["clinic_phone"],
-        row["provider_name"],
-        row["starts_at"].astimezone(zone),
-        row["ends_at"].astimezone(zone),
-        before.astimezone(zone) if before else None,
-        row["written_at"].astimezone(zone),
-        row["token"],
-        row["offer_id"],
-        expires_at.astimezone(zone) if expires_at else None,
+        message_key=row["id"],
+        rule=rule,
+        channel=channel,
+        to=(row["email"] if channel is Channel.EMAIL else row["phone"]) or "",
+        appointment_key=row["appointment_id"] or 0,
+        version=row["version"],
+        sequence=row["moves"] + (rule is MessageRule.CANCELLED),
+        clinic_name=row["clinic_name"],
+        clinic_address=", ".join(part for part in (*row["address_lines"], row["city"], city) if part),
+        clinic_phone=row["clinic_phone"],
+        provider_name=row["provider_name"],
+        starts_at=row["starts_at"].astimezone(zone),
+        ends_at=row["ends_at"].astimezone(zone),
+        starts_at_before=before.astimezone(zone) if before else None,
+        written_at=row["written_at"].astimezone(zone),
+        stop_token=row["token"],
+        offer_key=row["offer_id"],
+        answer_by=expires_at.astimezone(zone) if expires_at else None,
     )
     return Claimed(present, recipient, letter, row["unknown"], row["tried_at"], row["now"])

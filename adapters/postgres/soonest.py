@@ -47,8 +47,10 @@ LEFT JOIN LATERAL (
 """
 
 WORKING = """
-SELECT w.provider_id, w.clinic_id, ARRAY(SELECT o.visit_type_id FROM provider_visit_types AS o WHERE o.provider_id = p.id
-    ORDER BY o.visit_type_id) AS visit_type_ids
+SELECT w.provider_id, w.clinic_id, ARRAY(
+    SELECT o.visit_type_id FROM provider_visit_types AS o JOIN visit_types AS v ON v.id = o.visit_type_id AND v.active
+    WHERE o.provider_id = p.id ORDER BY o.visit_type_id
+) AS visit_type_ids
 FROM provider_clinics AS w
 JOIN providers AS p ON p.id = w.provider_id AND p.active
 JOIN clinics AS c ON c.id = w.clinic_id AND c.active
@@ -129,7 +131,7 @@ def _pair_times(row: Any, first_of: Mapping[Pair, bool]) -> PairTimes:
 
 
 async def working(reader: Reader, after: Pair, limit: int) -> dict[Pair, tuple[int, ...]]:
-    """Active providers at active clinics behind that pair, with their kinds of visit, in order."""
+    """Active providers at active clinics behind that pair, with their active kinds of visit, in order."""
     rows = await reader.fetch(WORKING, *after, limit)
     return {(row["provider_id"], row["clinic_id"]): tuple(row["visit_type_ids"]) for row in rows}
 

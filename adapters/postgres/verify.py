@@ -253,6 +253,17 @@ SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS
     ARRAY(SELECT 'message ' || id FROM bad ORDER BY id LIMIT 5) AS examples
 """
 
+# `tried_at` is when the call was made, by the sender's clock; that a message arrived may be found out much later.
+MESSAGES_AFTER_THEIR_VERSION = """
+WITH looked AS (
+    SELECT m.id, e.at IS NULL OR least(m.tried_at, m.sent_at) <= e.at + interval '2 minutes' AS fine FROM messages AS m
+    LEFT JOIN appointment_events AS e ON e.appointment_id = m.appointment_id AND e.version = m.version + 1
+    WHERE m.status = 'sent' AND m.appointment_id IS NOT NULL
+), bad AS (SELECT id FROM looked WHERE fine IS NOT TRUE)
+SELECT (SELECT count(*) FROM looked) AS looked_at, (SELECT count(*) FROM bad) AS broken,
+    ARRAY(SELECT 'message ' || id FROM bad ORDER BY id LIMIT 5) AS examples
+"""
+
 MESSAGES_OF_OFFERS = """
 WITH looked AS (
     SELECT m.id, m.status <> 'scheduled' OR m.unknown OR o.status = 'live'
@@ -285,6 +296,7 @@ RULES: Final = {
     "what idempotency keys remember exists": OUTCOMES,
     "no message about a version of an appointment, or an offer, went through two channels": MESSAGES_ONCE,
     "no message waits for a version that is over": MESSAGES_OF_THE_VERSION,
+    "no message went more than two minutes after another version of its appointment had come": MESSAGES_AFTER_THEIR_VERSION,
     "no message waits for an offer that is over": MESSAGES_OF_OFFERS,
 }
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from adapters.postgres.changes import By
 from adapters.postgres.database import Connection, Reader
 from domain import zones
-from domain.waitlist import Entry, EntryStatus, Window
+from domain.waitlist import WAITING, Entry, EntryStatus, Window
 
 ENTRIES = """
 SELECT e.*, c.time_zone FROM waitlist_entries AS e JOIN clinics AS c ON c.id = e.clinic_id WHERE e.id = any($1::bigint[])
@@ -26,6 +26,14 @@ JOIN clinics AS c ON c.id = e.clinic_id
 AT_CLINIC = """
 SELECT e.*, c.time_zone FROM waitlist_entries AS e JOIN clinics AS c ON c.id = e.clinic_id
 WHERE e.clinic_id = $1 AND e.status = any($2::text[])
+    AND (3 - e.urgency, e.joined_at, e.id) > ($3::integer, $4::timestamptz, $5::bigint)
+ORDER BY 3 - e.urgency, e.joined_at, e.id LIMIT $6
+"""
+
+# Of those who wait: who waited once and no longer does would be read and passed over, and is soon most of them.
+WAITING_AT_CLINIC = """
+SELECT e.*, c.time_zone FROM waitlist_entries AS e JOIN clinics AS c ON c.id = e.clinic_id
+WHERE e.clinic_id = $1 AND e.status IN ('active', 'offered', 'suspended') AND e.status = any($2::text[])
     AND (3 - e.urgency, e.joined_at, e.id) > ($3::integer, $4::timestamptz, $5::bigint)
 ORDER BY 3 - e.urgency, e.joined_at, e.id LIMIT $6
 """
@@ -55,13 +63,15 @@ WITH changed AS (
 ), asked AS (
     INSERT INTO offers_to_plan (offer_id)
     SELECT o.id FROM waitlist_offers AS o JOIN changed AS c ON c.id = o.entry_id AND NOT c.auto_book
-    WHERE o.status = 'live' ON CONFLICT DO NOTHING
+    WHERE o.status = 'live'
 )
 SELECT n.*, c.time_zone FROM changed AS n JOIN clinics AS c ON c.id = n.clinic_id
 """
 
 SET_STATUS = """
-UPDATE waitlist_entries SET status = $2, misses = $3, appointment_id = coalesce($4, appointment_id) WHERE id = $1
+UPDATE waitlist_entries SET status = $2, misses = $3, appointment_id = coalesce($4, appointment_id),
+    ended_at = CASE WHEN $2 NOT IN ('active', 'offered', 'suspended') THEN (SELECT app_now()) END
+WHERE id = $1
 """
 
 TO_END = """
@@ -71,7 +81,7 @@ WHERE e.status IN ('active', 'suspended') AND e.last_date < $1 LIMIT 1000
 
 END_OLD = """
 WITH ended AS (
-    UPDATE waitlist_entries SET status = 'expired' WHERE id IN (
+    UPDATE waitlist_entries SET status = 'expired', ended_at = (SELECT app_now()) WHERE id IN (
         SELECT id FROM waitlist_entries WHERE clinic_id = $1 AND status IN ('active', 'suspended') AND last_date < $2
         ORDER BY last_date LIMIT $3)
     RETURNING id, patient_id
@@ -98,6 +108,8 @@ SELECT EXISTS (SELECT FROM patients WHERE id = $1) AND ($2::bigint[] IS NULL
     OR EXISTS (SELECT FROM waitlist_entries WHERE patient_id = $1 AND clinic_id = any($2)))
 """
 
+_WAITING: Final = frozenset(one.value for one in WAITING)
+
 
 async def entries(reader: Reader, keys: Sequence[int]) -> dict[int, Entry]:
     return {row["id"]: entry_of(row) for row in await reader.fetch(ENTRIES, keys)}
@@ -117,7 +129,8 @@ async def at_clinic(
     reader: Reader, clinic_key: int, statuses: Sequence[str], after: tuple[int, datetime, int], limit: int
 ) -> list[Entry]:
     """In the order in which they rank but for fit: urgency, then who has waited longer."""
-    return [entry_of(row) for row in await reader.fetch(AT_CLINIC, clinic_key, statuses, *after, limit)]
+    statement = WAITING_AT_CLINIC if _WAITING.issuperset(statuses) else AT_CLINIC
+    return [entry_of(row) for row in await reader.fetch(statement, clinic_key, statuses, *after, limit)]
 
 
 async def join(tx: Connection, draft: Entry) -> Entry | None:

@@ -1,6 +1,7 @@
 """Reads ahead: what this process will be asked about the next weeks, before anybody asks it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,6 +20,7 @@ AHEAD: Final = timedelta(days=35)
 LOOK_SECONDS: Final = 0.5
 BATCH: Final = 64  # What is decoded at once holds others up.
 BREATH_SECONDS: Final = 0.01  # Between two reads: whoever asks meanwhile comes first.
+Prepare = Callable[[Iterable[tuple[Pair, Sequence[int]]]], Awaitable[object]]
 log = structlog.get_logger()
 
 
@@ -30,12 +32,19 @@ class Warming:
     """
 
     def __init__(
-        self, database: Database, standing: Standing, open_times: OpenTimes, process: ProcessCalendars
+        self,
+        database: Database,
+        standing: Standing,
+        open_times: OpenTimes,
+        process: ProcessCalendars,
+        prepare: Prepare | None = None,
     ) -> None:
+        """`prepare` works something out of the calendars of providers and their kinds of visit that were just read."""
         self._database = database
         self._standing = standing
         self._open_times = open_times
         self._process = process
+        self._prepare = prepare
         self.done = -1  # The life of what is kept of which all was read ahead.
 
     async def run(self) -> None:
@@ -68,6 +77,8 @@ class Warming:
             if self._process.weeks > WEEKS_MAX // 2:
                 break  # The rest is kept for what is asked.
             await self._open_times.look_widely(reader, wanted, first, last)
+            if self._prepare is not None:
+                await self._prepare(wanted.items())
             after = max(wanted)
             await asyncio.sleep(BREATH_SECONDS)
         return True

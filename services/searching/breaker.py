@@ -44,7 +44,8 @@ class Breaker:
         return await self._ask(lambda: self._engine.page(wanted, sort, first, after))
 
     async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> Sequence[Candidate]:
-        return await self._ask(lambda: self._engine.candidates(wanted, hits_only=hits_only))
+        """Ten thousand of them may take longer than the deadline on an engine that is well."""
+        return await self._ask(lambda: self._engine.candidates(wanted, hits_only=hits_only), large=True)
 
     @asynccontextmanager
     async def watching(self) -> AsyncGenerator[None, None]:
@@ -60,7 +61,7 @@ class Breaker:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _ask(self, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _ask(self, request: Callable[[], Coroutine[Any, Any, T]], *, large: bool = False) -> T:
         if not self.closed or self._waiting >= WAITING_MAX:
             self._observe("spared")
             raise EngineAway
@@ -70,7 +71,8 @@ class Breaker:
                 found = await request()
         except (Unavailable, TimeoutError) as error:
             self._observe("failed")
-            self._failed(str(error) or type(error).__name__)
+            if not (large and isinstance(error, TimeoutError)):
+                self._failed(str(error) or type(error).__name__)
             raise EngineAway from error
         except Exception as error:  # An answer that we do not understand is none; people still get theirs.
             self._observe("failed")

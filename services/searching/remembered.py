@@ -11,11 +11,13 @@ from adapters.postgres.open_times import Looked, dates
 from domain import soonest, zones
 from domain.calendars import Calendar
 from domain.schedules import Schedule
-from domain.soonest import FOREVER, Asked, Earliest
+from domain.soonest import FOREVER, AlikeHours, Asked, Earliest
 from services.live.calendars import Entry, ProcessCalendars
 
 Kinds = tuple[int, ...]
 QUESTIONS_MAX: Final = 6  # Of each pair.
+NEVER: Final = date(2300, 1, 1)  # Nobody may book so far ahead.
+_ALIKE: Final = AlikeHours()
 _NOTHING: Final = Earliest(float("-inf"), float(FOREVER), [], none=True)
 
 
@@ -34,16 +36,19 @@ class Unanswered(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`name` tells it from others; `plain` is the same without dates."""
+    """`name` tells it from others; `wider` is without the last date, or without any: its answer mostly tells this one."""
 
     asked: Asked
     name: str
-    plain: "Question | None" = None
+    wider: "Question | None" = None
 
     @classmethod
     def of(cls, asked: Asked) -> "Question":
-        plain = None if asked.opens is None else cls.of(replace(asked, opens=None))
-        return cls(asked, repr(asked), plain)
+        wider = None
+        if asked.opens is not None:
+            first, last = asked.opens
+            wider = cls.of(replace(asked, opens=None if last == NEVER else (first, NEVER)))
+        return cls(asked, repr(asked), wider)
 
 
 class Remembered:
@@ -69,7 +74,7 @@ class Remembered:
             earliest = remembered.earliest
             if earliest.holds(seconds) and (earliest.none or earliest.first(seconds) is not None):
                 return remembered
-        if question.plain is not None:
+        if question.wider is not None:
             derived = self._between(entry, kinds, question, now, seconds)
             if derived is not None:
                 return derived
@@ -86,17 +91,17 @@ class Remembered:
         return answer
 
     def _between(self, entry: Entry, kinds: Kinds, question: Question, now: datetime, seconds: float) -> Answer | None:
-        """Out of the earliest time of all, where that tells: it lies between the dates, or after them."""
-        assert question.plain is not None
+        """Out of the earliest time that a wider question finds, where that tells: it lies between the dates, or after them."""
+        assert question.wider is not None
         assert question.asked.opens is not None
-        answer = self._of(entry, kinds, question.plain, now, seconds)
+        answer = self._of(entry, kinds, question.wider, now, seconds)
         if not isinstance(answer, Answer) or answer.earliest.none:
             return answer if isinstance(answer, Answer) else None
         start = answer.earliest.first(seconds)
         if start is None:
             return None
         first, last = question.asked.opens
-        if start.at >= zones.instant(start.zone, last, zones.MINUTES_A_DAY):
+        if last != NEVER and start.at >= zones.instant(start.zone, last, zones.MINUTES_A_DAY):
             return Answer(_NOTHING, answer.pools)
         return answer if start.at >= zones.instant(start.zone, first, 0) else None
 
@@ -127,7 +132,7 @@ def work_out(
     kinds = [one.visit_type for one in some if one.visit_type.duration_minutes is not None]
     if not kinds or schedule is None or calendar is None:
         return Answer(_NOTHING, pools)
-    earliest = soonest.earliest(kinds, some[0].zone, schedule, calendar, known, asked, now)
+    earliest = soonest.earliest(kinds, some[0].zone, schedule, calendar, known, asked, now, _ALIKE)
     return None if earliest is None else Answer(earliest, pools)
 
 

@@ -84,7 +84,7 @@ class Soonest:
         `opens`: only between two clinic dates, both included. `primary`: nothing older than this moment. Pairs without a time are
         left out. Raises Unavailable.
         """
-        wanted = {pair: tuple(kinds) for pair, kinds in asked}
+        wanted = {pair: tuple(sorted(kinds)) for pair, kinds in asked}  # However they come, they are one question.
         async with answering():
             return await _Search(self._sources, Question.of(Asked(opens, modality)), wanted, primary).run()
 

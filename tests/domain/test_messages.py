@@ -234,8 +234,12 @@ def due(rule: MessageRule, starts: datetime, **other: object) -> Due:
         (MessageRule.DAY_BEFORE, timedelta(hours=6, seconds=1), Verdict.SKIP),
         (MessageRule.TWO_HOURS_BEFORE, timedelta(minutes=90), Verdict.SEND),
         (MessageRule.TWO_HOURS_BEFORE, timedelta(minutes=90, seconds=1), Verdict.SKIP),
-        (MessageRule.CONFIRMATION, timedelta(days=6), Verdict.SEND),
-        (MessageRule.CONFIRMATION, timedelta(days=7, seconds=1), Verdict.SKIP),
+        (MessageRule.CONFIRMATION, timedelta(hours=24), Verdict.SEND),
+        (MessageRule.CONFIRMATION, timedelta(hours=24, seconds=1), Verdict.SKIP),
+        (MessageRule.MOVED, timedelta(hours=24), Verdict.SEND),
+        (MessageRule.MOVED, timedelta(hours=24, seconds=1), Verdict.SKIP),
+        (MessageRule.CANCELLED, timedelta(days=7), Verdict.SEND),
+        (MessageRule.CANCELLED, timedelta(days=7, seconds=1), Verdict.SKIP),
     ],
 )
 def test_what_is_too_late_is_skipped(rule: MessageRule, late: timedelta, verdict: Verdict) -> None:
@@ -262,10 +266,10 @@ def test_a_message_is_looked_at_again_before_it_goes() -> None:
 def test_an_sms_that_was_kept_up_into_quiet_hours_waits_or_goes_no_more() -> None:
     to = recipient(Channel.SMS)
     waiting = due(MessageRule.CONFIRMATION, at("06-10 14:00"), channel=Channel.SMS, tries=2)
-    judged = messages.judge(waiting, to, at("06-05 23:10"))
+    judged = messages.judge(waiting, to, at("06-03 23:10"))
     assert judged.verdict is Verdict.WAIT
     assert judged.at is not None
-    assert wall(judged.at) == "06-06 08:00"
+    assert wall(judged.at) == "06-04 08:00"
     too_late = due(MessageRule.DAY_BEFORE, at("06-10 20:30"), channel=Channel.SMS, tries=2)
     assert messages.judge(too_late, to, at("06-09 21:30")).verdict is Verdict.FAIL
 

@@ -29,7 +29,7 @@ class Fake:
         await self._work()
         return Found([], 0, {})
 
-    async def candidates(self, _wanted: Wanted) -> list[Candidate]:
+    async def candidates(self, _wanted: Wanted, *, hits_only: bool = False) -> list[Candidate]:
         await self._work()
         return []
 
@@ -129,3 +129,14 @@ async def test_a_look_that_fails_spares_it_before_any_search_does(monkeypatch: p
                 await asyncio.sleep(0.01)
         assert not await search(breaker)
         assert fake.asked == 0
+
+
+async def test_many_candidates_that_come_late_spare_nobody() -> None:
+    fake = Fake()
+    async with guarded(fake) as breaker:
+        fake.trouble = DEADLINE_SECONDS * 2
+        for _ in range(FAILURES + 1):
+            with pytest.raises(EngineAway):
+                await breaker.candidates(Wanted())
+        fake.trouble = None
+        assert await search(breaker)

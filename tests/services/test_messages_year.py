@@ -18,12 +18,14 @@ import asyncpg
 import pytest
 
 from adapters.postgres.database import pool
+from adapters.postgres.verify import RULES
 from domain import zones
 from domain.letters import Accepted, Letter, NotSent, OutcomeUnknown
 from domain.messages import MessageRule
 from domain.recipients import Channel
 from services.messaging import Messaging
 from services.stopping import Stopping
+from services.verify import verify
 from tests import sizes
 from tests.conftest import MakeDatabase
 from tests.proofs import proof
@@ -76,6 +78,7 @@ WITH v AS (
 INSERT INTO appointment_events (appointment_id, version, at, by_role, subject, change, status, starts_at)
 SELECT id, version, $6, 'patient', 'simulation', change, status, starts_at FROM v
 """
+MESSAGES = [rule for rule in RULES if "message" in rule]
 SLACK = timedelta(hours=1)  # How long carriers that fail may hold a message up.
 
 
@@ -334,7 +337,9 @@ async def test_a_stretch_of_time(make_database: MakeDatabase, seed: int) -> None
     proof(
         "messages over simulated time", visits=len(visits), days=sizes.MESSAGE_DAYS, kills=simulation.kills, **counted
     )
+    broken = [finding async for finding in verify(world.database) if finding.broken and finding.rule in MESSAGES]
     await opened.close()
+    assert broken == []
     assert {name: found[name] for name in WRONG if found[name]} == {}
     assert found["arrived"] > len(visits)
     assert found["wanted"] > len(visits) // 2

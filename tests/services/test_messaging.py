@@ -18,7 +18,7 @@ from domain import ids
 from domain.access import Role, Viewer
 from domain.appointments import Appointment, AppointmentStatus
 from domain.letters import Accepted, AddressRefused, Letter, NotSent, OutcomeUnknown
-from domain.messages import Reminder, timeline
+from domain.messages import MessageRule, Reminder, timeline
 from domain.outcomes import (
     AppointmentBooked,
     AppointmentCancelled,
@@ -87,6 +87,7 @@ class Town:
     async def build(self, zone: str = "America/New_York") -> "Town":
         # What other tests of this module left is not this one's.
         await self.world.run("DELETE FROM messages_to_plan")
+        await self.world.run("DELETE FROM patients_to_plan")
         await self.world.run(
             "UPDATE messages SET status = 'skipped', why = 'SAID' WHERE status IN ('scheduled', 'sending')"
         )
@@ -224,6 +225,33 @@ async def test_a_letter_says_where_and_when_and_no_more(town: Town) -> None:
         assert private not in written + letter.sms
 
 
+async def test_a_reminder_is_dated_when_it_was_due_and_not_weeks_before(town: Town) -> None:
+    later = FAR + timedelta(days=40)
+    await town.book(later)
+    await town.work()
+    due = later - timedelta(days=1)
+    await town.at(due + timedelta(minutes=1))
+    await town.at(later - timedelta(hours=2) + timedelta(minutes=1))
+    paper = Paper("clinic@example.org", PUBLIC)
+    dates = [paper.write(letter)["Date"].datetime for letter in town.mail.sent]
+    assert town.mail.rules() == ["CONFIRMATION", "DAY_BEFORE", "TWO_HOURS_BEFORE"]
+    assert abs(dates[0] - MONDAY) < timedelta(minutes=1)
+    assert dates[1:] == [due, later - timedelta(hours=2)]
+
+
+async def test_a_reminder_that_goes_the_evening_before_does_not_say_today(town: Town) -> None:
+    await town.prefer(SMS)
+    early = MONDAY + timedelta(days=3, minutes=-30)  # 08:30 in New York
+    await town.book(early)
+    await town.work()
+    await town.at(early - timedelta(hours=12, minutes=29))  # 20:01 the evening before
+    letter = town.texts.sent[-1]
+    assert letter.rule is MessageRule.TWO_HOURS_BEFORE
+    mail = Paper("clinic@example.org", PUBLIC).write(letter).as_string()
+    assert "Thu, Mar 4 at 8:30 AM" in letter.sms
+    assert "today" not in letter.sms.lower() + mail.lower()
+
+
 async def test_a_visit_soon_has_no_reminders_that_are_past(town: Town) -> None:
     one = await town.book(MONDAY + timedelta(hours=1))
     await town.work()
@@ -357,11 +385,28 @@ async def test_another_choice_and_another_address_count_for_what_has_not_gone(to
     assert (town.mail.rules(), town.texts.rules()) == (["CONFIRMATION"], [])
 
 
+async def test_who_starts_again_is_not_told_of_bookings_of_weeks_ago(town: Town) -> None:
+    await town.prefer(SMS)
+    await town.stopping.answered(PHONE, "STOP")
+    old = [await town.book(FAR + timedelta(days=20 + day)) for day in range(2)]
+    await town.move(old[1], FAR + timedelta(days=25))
+    await town.work()
+    await town.at(MONDAY + timedelta(days=14))
+    new = await town.book(FAR + timedelta(days=30))
+    await town.stopping.answered(PHONE, "START")
+    await town.work()
+    assert [(letter.rule.name, letter.appointment_key) for letter in town.texts.sent] == [("CONFIRMATION", new.key)]
+    assert ("CONFIRMATION", "SMS", "SKIPPED", "It could not go in time.") in await town.told(old[0])
+    await town.at(FAR + timedelta(days=19))
+    assert town.texts.rules() == ["CONFIRMATION", "DAY_BEFORE"]
+
+
 # --- void versions
 
 
 async def test_a_mark_that_is_undone_repeats_nothing(town: Town) -> None:
     one = await town.book()
+    await town.work()
     await town.at(FAR - timedelta(hours=24))
     one = await town.mark(one, AppointmentStatus.ARRIVED)
     await town.work()

@@ -21,6 +21,7 @@ from adapters.postgres.verify import (
     HISTORY,
     HOLDS_OWN,
     IN_THEIR_OPENING,
+    MESSAGES_AFTER_THEIR_VERSION,
     MESSAGES_OF_OFFERS,
     MESSAGES_OF_THE_VERSION,
     MESSAGES_ONCE,
@@ -320,6 +321,13 @@ FAULTS = {
         " INSERT INTO messages (appointment_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status)"
         " SELECT id, version - 1, 'moved', 'email', starts_at, starts_at, starts_at, starts_at, 'scheduled'"
         " FROM appointments",
+    ),
+    "a message that went for a version that was over": (
+        MESSAGES_AFTER_THEIR_VERSION,
+        "INSERT INTO messages (appointment_id, version, rule, channel, starts_at, rule_at, due_at, next_at, status, tries,"
+        " tried_at, sent_at) SELECT appointment_id, 1, 'day-before', 'sms', starts_at, at, at, at, 'sent', 1,"
+        " at + interval '3 minutes', at + interval '1 day' FROM appointment_events"
+        " WHERE appointment_id = {cancelled} AND version = 2",
     ),
     "a key whose hold is gone": (
         OUTCOMES,
