@@ -33,7 +33,8 @@ def place(sort: Sort, score: int, km: float | None, day: date | None, name: str,
     """Of every sort but SOONEST. `day`: the next open one by the hint. BEST: points, distance, day; DISTANCE: distance first."""
     if sort is Sort.NAME:
         return 0.0, 0.0, NEVER.isoformat(), name, *pair
-    points, away = float(POINTS_MAX - score), NOWHERE if km is None else km
+    # To a millimetre: engines compute alike but not the same, and a page that one began another may continue.
+    points, away = float(POINTS_MAX - score), NOWHERE if km is None else round(km * 1e6) / 1e6
     first, second = (away, points) if sort is Sort.DISTANCE else (points, away)
     return first, second, (day or NEVER).isoformat(), name, *pair
 

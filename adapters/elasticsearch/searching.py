@@ -86,7 +86,7 @@ class ElasticsearchEngine:
 
     async def _behind(self, wanted: Wanted, sort: Sort, order: Order, after: Place) -> list[Any]:
         """Distances differ here in their last digits from ours, by which those of one clinic would come twice or not at all:
-        where the hit stands is asked, and its place believed only where it is gone."""
+        where the hit stands is asked. If it is gone, some of its clinic may come twice, but nobody is passed over."""
         one, two, day, name, provider, clinic = after
         if wanted.near is not None and sort is not Sort.NAME:
             body = {
@@ -102,7 +102,7 @@ class ElasticsearchEngine:
         points, away = (two, one) if sort is Sort.DISTANCE else (one, two)
         values = {
             "score": POINTS_MAX - points if sort is not Sort.NAME else 0,
-            "distance": "Infinity" if away >= NOWHERE else away * 1000,
+            "distance": "Infinity" if away >= NOWHERE else max(0.0, away * 1000 - queries.NEAREST_METRES),
             "day": NO_DAY if day >= NEVER.isoformat() else date.fromisoformat(day).toordinal(),
             "sort_name": name,
             "provider": provider,

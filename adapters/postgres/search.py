@@ -39,7 +39,8 @@ WITH way AS MATERIALIZED (
     SELECT d.place, d.provider_id, d.clinic_id, d.score, d.sort_name, d.facets,
         CASE WHEN $3::bigint IS NULL THEN d.next_day
             ELSE d.next_days[array_position(d.visit_type_ids, $3::bigint)] END AS next_day,
-        CASE WHEN $5::float8 IS NULL THEN NULL ELSE search_km(d.latitude, d.longitude, $5::float8, $6::float8) END AS km,
+        CASE WHEN $5::float8 IS NOT NULL
+            THEN round(search_km(d.latitude, d.longitude, $5::float8, $6::float8) * 1e6::float8) / 1e6::float8 END AS km,
         $9::text[] IS NULL OR d.specialties && $9::text[] AS by_specialty,
         $10::text[] IS NULL OR d.languages && $10::text[] AS by_language,
         $11::bigint[] IS NULL OR d.clinic_id = any($11::bigint[]) AS by_clinic,
