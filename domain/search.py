@@ -22,6 +22,7 @@ SPECIALTY_WORD: Final = 7
 LANGUAGE: Final = 6
 MODALITY: Final = 6
 PLACE_WORD: Final = 6
+PLACE_CODE: Final = 10  # A place word of two letters: GA is Georgia before it is the beginning of Gary.
 VISIT_WORD: Final = 6
 OTHER_BEGINNING: Final = 5
 NAME_NEAR: Final = 4  # One letter wrong, missing or too many, or two neighbours exchanged.
@@ -52,21 +53,25 @@ class Part:
     """A word of the text, or a phrase that stands for specialties, languages or kinds of visit. Each part must match.
 
     `words` are folded. It matches where all its words match words of the document, or one of the lists names one of the document's.
-    `languages` are without region and script: they are looked for in `spoken`.
+    `languages` are without region and script: they are looked for in `spoken`. `joined`: what its word makes with its neighbours,
+    for names that are kept as one word: "Mc Donald". `optional`: one that only adds points, like an initial or "MD"; it matches as
+    it is, or as the initial of a name.
     """
 
     words: tuple[str, ...]
     specialties: frozenset[str] = frozenset()
     languages: frozenset[str] = frozenset()
     modalities: frozenset[Modality] = frozenset()
+    joined: tuple[str, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A checked filter: absent is None or empty. Keys of what does not exist are 0, so that nothing is found.
 
-    `opens`: first and last clinic date between which there must be an open time. `visit_modality` is that of `visit_type`: with it,
-    every document has that modality alone.
+    `parts` are not all optional. `opens`: first and last clinic date between which there must be an open time. `visit_modality` is
+    that of `visit_type`: with it, every document has that modality alone.
     """
 
     parts: tuple[Part, ...] = ()

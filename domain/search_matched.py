@@ -52,7 +52,7 @@ def _texts(hit: Hit, synonyms: Mapping[str, Sequence[str]]) -> Iterator[_Text]:
 def _best(part: Part, hit: Hit, texts: Sequence[_Text], language: Callable[[str], str]) -> str | None:
     """The label that gets most points, the first of several."""
     ways = [*_listed(part, hit, language), *_worded(part, texts)]
-    if not ways and len(part.words) == 1:
+    if not ways and len(part.words) == 1 and not part.optional:
         ways = list(_misspelled(part.words[0], texts))
     return max(ways, key=lambda way: way[0])[1] if ways else None
 
@@ -71,16 +71,22 @@ def _listed(part: Part, hit: Hit, language: Callable[[str], str]) -> Iterator[tu
 
 def _worded(part: Part, texts: Sequence[_Text]) -> Iterator[tuple[int, str]]:
     for text in texts:
+        is_name = text.field == search_documents.NAME
         if all(word in text.words for word in part.words):
-            yield search_terms.EXACT[text.field], text.label
-        elif _begins(part, text):
-            is_name = text.field == search_documents.NAME
+            alone = len(part.words) == 1
+            exact = search_terms.EXACT[text.field]
+            yield search_terms.exact(text.field, part.words[0]) if alone else exact, text.label
+        elif is_name and not set(part.joined).isdisjoint(text.words):
+            yield search.NAME_WORD, text.label
+        elif _begins(part, text, is_name=is_name):
             yield search.NAME_BEGINNING if is_name else search.OTHER_BEGINNING, text.label
 
 
-def _begins(part: Part, text: _Text) -> bool:
+def _begins(part: Part, text: _Text, *, is_name: bool) -> bool:
     """Whether the part is one word, and the beginning of one of the text's."""
     asked = part.words[0]
+    if part.optional:
+        return is_name and search_terms.is_initial(part) and any(word.startswith(asked) for word in text.words)
     if len(part.words) > 1 or len(asked) < search.BEGINNING_MIN:
         return False
     return any(word.startswith(asked) for word in text.words)

@@ -37,9 +37,20 @@ class Way:
     phrase: bool = False
 
 
-def beginnings(parts: Iterable[Part]) -> list[str]:
+def is_initial(part: Part) -> bool:
+    """It is the beginning of any name word with that letter."""
+    return part.optional and len(part.words) == 1 and len(part.words[0]) == 1
+
+
+def exact(field: str, word: str) -> int:
+    """Points of a word that is the same."""
+    return search.PLACE_CODE if field == PLACE and len(word) == 2 else EXACT[field]
+
+
+def beginnings(parts: Sequence[Part]) -> list[str]:
     """What terms begin with that single words may mean."""
-    return [field + word for word in _single(parts) if len(word) >= search.BEGINNING_MIN for field in WORD_FIELDS]
+    words = [field + word for word in _single(parts) if len(word) >= search.BEGINNING_MIN for field in WORD_FIELDS]
+    return [*words, *(NAME + part.words[0] for part in parts if is_initial(part))]
 
 
 def spellings(parts: Iterable[Part]) -> list[str]:
@@ -66,7 +77,13 @@ def ways(parts: Sequence[Part], known: Iterable[str], visit_modality: Modality |
         points[search.MODALITY] += [
             MODALITY + one.value for one in Modality if one in part.modalities and visit_modality in (None, one)
         ]
-        if len(part.words) == 1:
+        points[search.NAME_WORD] += [NAME + word for word in part.joined]
+        if part.optional:
+            for field in WORD_FIELDS:
+                points[exact(field, part.words[0])].append(field + part.words[0])
+            if is_initial(part):
+                points[search.NAME_BEGINNING] += [term for term in terms if term.startswith(NAME + part.words[0])]
+        elif len(part.words) == 1:
             for term in dict.fromkeys([*(field + part.words[0] for field in WORD_FIELDS), *terms]):
                 if value := worth(part.words[0], term):
                     points[value].append(term)
@@ -85,7 +102,7 @@ def worth(asked: str, term: str) -> int:
     if field not in EXACT:
         return 0
     if word == asked:
-        return EXACT[field]
+        return exact(field, word)
     if len(asked) >= search.BEGINNING_MIN and word.startswith(asked):
         return search.NAME_BEGINNING if field == NAME else search.OTHER_BEGINNING
     most = mistakes(asked)
@@ -100,4 +117,4 @@ def worth(asked: str, term: str) -> int:
 
 
 def _single(parts: Iterable[Part]) -> list[str]:
-    return list(dict.fromkeys(part.words[0] for part in parts if len(part.words) == 1))
+    return list(dict.fromkeys(part.words[0] for part in parts if len(part.words) == 1 and not part.optional))

@@ -37,6 +37,7 @@ PROOFS = [
     *(f"tests/services/test_{name}.py" for name in FILES),
     "tests/adapters/test_groups.py",
     "tests/live",
+    "tests/relevance",
 ]
 HEAD = """# Proofs
 

@@ -27,7 +27,7 @@ LAST_NAMES = ("Osei", "Smith", "Smyth", "O'Brien", "Nguyễn", "Müller", "Garc�
 SPECIALTIES = ("Dermatology", "Cardiovascular Disease", "Family Medicine", "Podiatrist", "Own & Other")
 SYNONYMS = {"Dermatology": ["skin doctor", "dermatologist"], "Cardiovascular Disease": ["heart doctor", "cardiologist"]}
 LANGUAGES = ("en", "es", "pl", "pt-BR", "ase")
-CITIES = ("Boise", "Nampa", "New York", "Yorkville", "São Paulo")
+CITIES = ("Boise", "Nampa", "New York", "Yorkville", "São Paulo, MA")
 VISITS = ("Check-up", "Video visit", "Physical exam", "Lab 2")
 BY = (Modality.IN_PERSON, Modality.VIDEO, Modality.IN_PERSON, Modality.PHONE)
 TODAY = date(2026, 5, 4)
@@ -68,7 +68,7 @@ def wanted(random: Random) -> Wanted:
     near = GeoPoint(43.05, -115.9) if random.random() < 0.4 else None
     kind = random.choice((None, None, 1, 2, 9))
     return Wanted(
-        parts=tuple(dict.fromkeys(part(random) for _ in range(random.choice((0, 1, 1, 2, 3))))),
+        parts=parts(random),
         visit_type=kind,
         visit_modality=BY[kind - 1] if kind in (1, 2) else None,
         specialties=_some(random, (*SPECIALTIES, "Nobody's")),
@@ -79,6 +79,11 @@ def wanted(random: Random) -> Wanted:
         accepting=random.random() < 0.2,
         modality=random.choice(list(Modality)) if random.random() < 0.2 else None,
     )
+
+
+def parts(random: Random) -> tuple[Part, ...]:
+    found = tuple(dict.fromkeys(part(random) for _ in range(random.choice((0, 1, 1, 2, 3)))))
+    return found if any(not one.optional for one in found) else ()
 
 
 def _some(random: Random, values: Sequence[str]) -> tuple[str, ...]:
@@ -93,6 +98,12 @@ def part(random: Random) -> Part:
         return Part((random.choice(("portuguese", "polish")),), languages=frozenset({random.choice(("pt", "pl"))}))
     if lists < 0.3:
         return Part(("video",), modalities=frozenset({Modality.VIDEO}))
+    if lists < 0.35:
+        return Part((random.choice(("j", "m", "ma", "phd", "2")),), optional=True)
+    if lists < 0.4:
+        return Part(("o",), joined=("obrien",), optional=random.random() < 0.5)
+    if lists < 0.45:
+        return Part(("brien",), joined=("obrien", "anao"))
     pool = [
         *FIRST_NAMES,
         *LAST_NAMES,
@@ -142,10 +153,14 @@ def points(asked: Part, one: Document, visit_modality: Modality | None = None) -
     ways += [search.MODALITY] * (
         not asked.modalities.isdisjoint([visit_modality] if visit_modality else one.modalities)
     )
+    ways += [search.NAME_WORD] * (not set(asked.joined).isdisjoint(one.name_words))
+    if asked.optional and len(asked.words[0]) == 1:
+        ways += [search.NAME_BEGINNING] * any(other.startswith(asked.words[0]) for other in one.name_words)
     for words, exact, beginning, near in fields:
         if set(asked.words) <= set(words):
-            ways.append(exact)
-        if len(asked.words) > 1:
+            short = words is one.place_words and len(asked.words) == 1 and len(asked.words[0]) == 2
+            ways.append(search.PLACE_CODE if short else exact)
+        if len(asked.words) > 1 or asked.optional:
             continue
         word = asked.words[0]
         if len(word) >= 2 and any(other.startswith(word) for other in words):
@@ -174,8 +189,8 @@ def found(documents: Sequence[Document], asked: Wanted, sort: Sort, first: int, 
 
 
 def _score(asked: Wanted, one: Document) -> int | None:
-    each = [points(part, one, asked.visit_modality) for part in asked.parts]
-    return sum(each) if all(each) else None
+    each = [(points(part, one, asked.visit_modality), part.optional) for part in asked.parts]
+    return sum(score for score, _ in each) if all(score or optional for score, optional in each) else None
 
 
 def _km(asked: Wanted, one: Document) -> float | None:

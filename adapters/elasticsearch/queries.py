@@ -3,19 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from domain import search, search_terms
+from domain import search, search_documents, search_terms
 from domain.clinics import Modality
 from domain.search import FacetField, Part, Sort, Wanted
 
 Json = dict[str, Any]
 
 WORD_FIELDS: Final = ("name_words", "specialty_words", "place_words", "visit_words")
-EXACT: Final = {
-    "name_words": search.NAME_WORD,
-    "specialty_words": search.SPECIALTY_WORD,
-    "place_words": search.PLACE_WORD,
-    "visit_words": search.VISIT_WORD,
-}
+MARKS: Final = {
+    field: mark for field, mark in zip(WORD_FIELDS, search_documents.WORD_FIELDS, strict=True)
+}  # In the same order.
 FACETS: Final = {
     FacetField.SPECIALTY: "specialties",
     FacetField.LANGUAGE: "languages",
@@ -38,8 +35,10 @@ def matching(wanted: Wanted) -> Json:
     if wanted.near is not None and wanted.within_km is not None:
         metres = max(wanted.within_km * 1000, NEAREST_METRES)
         filters.append({"geo_distance": {"distance": f"{metres!r}m", "location": _point(wanted)}})
-    must = [_part(part, wanted.visit_modality) for part in wanted.parts]
-    return {"bool": {"must": must, "filter": filters} if must else {"filter": filters}}
+    must = [_part(part, wanted.visit_modality) for part in wanted.parts if not part.optional]
+    should = [_optional(part) for part in wanted.parts if part.optional]
+    clauses = {"must": must, "should": should, "filter": filters}
+    return {"bool": {name: some for name, some in clauses.items() if some}}
 
 
 def facet_filters(wanted: Wanted) -> dict[FacetField, Json]:
@@ -99,11 +98,28 @@ def _point(wanted: Wanted) -> list[float]:
 def _part(part: Part, visit_modality: Modality | None) -> Json:
     """The best of its ways to match."""
     ways = list(_listed(part, visit_modality))
+    ways += _joined(part)
     if len(part.words) == 1:
         ways += _word(part.words[0])
     elif part.words:
         ways += [_phrase(field, part.words) for field in WORD_FIELDS]
     return {"dis_max": {"queries": ways}} if ways else NOTHING
+
+
+def _optional(part: Part) -> Json:
+    word = part.words[0]
+    ways = [*_exact(word), *_joined(part)]
+    if search_terms.is_initial(part):
+        ways.append(_worth(search.NAME_BEGINNING, {"prefix": {"name_words": word}}))
+    return {"dis_max": {"queries": ways}}
+
+
+def _joined(part: Part) -> list[Json]:
+    return [_worth(search.NAME_WORD, {"terms": {"name_words": part.joined}})] if part.joined else []
+
+
+def _exact(word: str) -> list[Json]:
+    return [_worth(search_terms.exact(mark, word), {"term": {field: word}}) for field, mark in MARKS.items()]
 
 
 def _listed(part: Part, visit_modality: Modality | None) -> Iterable[Json]:
@@ -117,11 +133,11 @@ def _listed(part: Part, visit_modality: Modality | None) -> Iterable[Json]:
 
 
 def _phrase(field: str, words: Sequence[str]) -> Json:
-    return _worth(EXACT[field], every({"term": {field: word}} for word in words))
+    return _worth(search_terms.EXACT[MARKS[field]], every({"term": {field: word}} for word in words))
 
 
 def _word(word: str) -> list[Json]:
-    ways = [_worth(points, {"term": {field: word}}) for field, points in EXACT.items()]
+    ways = _exact(word)
     wrong = search_terms.mistakes(word)
     for field in WORD_FIELDS:
         named = field == "name_words"

@@ -14,9 +14,9 @@ from domain.clinics import GeoPoint, Modality
 from domain.search import PAIRS_MAX, Candidate, FacetField, Found, Match, Sort, Wanted
 from domain.search_order import FIRST, Place
 
-# $1 ways that parts match (search_terms.Way), $2 how many parts; $3 visit type, $4 its modality; $5 latitude, $6 longitude,
-# $7 kilometres; $8 accepting. Facets' filters: $9 specialties, $10 languages, $11 clinics, $12 modality; each null where absent.
-# $13 sort, $14 how many, $15 to $20 the place behind which the page begins; $21: candidates instead of a page,
+# $1 ways that parts match (search_terms.Way), $2 how many must, the first; $3 visit type, $4 its modality; $5 latitude,
+# $6 longitude, $7 kilometres; $8 accepting. Facets' filters: $9 specialties, $10 languages, $11 clinics, $12 modality; each null
+# where absent. $13 sort, $14 how many, $15 to $20 the place behind which the page begins; $21: candidates instead of a page,
 # $22: only hits.
 SEARCH = """
 WITH way AS MATERIALIZED (
@@ -34,7 +34,7 @@ WITH way AS MATERIALIZED (
         ) AS met
         GROUP BY met.place, met.part
     ) AS best
-    GROUP BY best.place HAVING count(*) = $2::integer
+    GROUP BY best.place HAVING count(*) FILTER (WHERE best.part < $2::integer) = $2::integer
 ), near AS MATERIALIZED (
     SELECT d.place, d.provider_id, d.clinic_id, d.score, d.sort_name, d.facets,
         CASE WHEN $3::bigint IS NULL THEN d.next_day
@@ -152,7 +152,7 @@ class PostgresEngine:
             return await reader.fetchrow(
                 SEARCH,
                 ways,
-                len(wanted.parts),
+                sum(not part.optional for part in wanted.parts),
                 wanted.visit_type,
                 wanted.visit_modality.value if wanted.visit_modality else None,
                 near.latitude if near else None,
@@ -177,8 +177,9 @@ class PostgresEngine:
 async def _ways(reader: Reader, wanted: Wanted) -> list[dict[str, Any]]:
     if not wanted.parts:
         return []
-    known = await search_words.like(reader, search_terms.beginnings(wanted.parts), search_terms.spellings(wanted.parts))
-    return [asdict(way) for way in search_terms.ways(wanted.parts, known, wanted.visit_modality)]
+    parts = sorted(wanted.parts, key=lambda part: part.optional)
+    known = await search_words.like(reader, search_terms.beginnings(parts), search_terms.spellings(parts))
+    return [asdict(way) for way in search_terms.ways(parts, known, wanted.visit_modality)]
 
 
 def _match(row: list[Any]) -> Match:

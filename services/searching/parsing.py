@@ -1,6 +1,7 @@
 """What a text asks for: phrases that stand for something, longest first, and words; what says nothing falls away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from domain import folding
@@ -12,11 +13,18 @@ from services.searching.synonyms import Meaning
 NOISE: Final = frozenset(
     folding.words(
         "a an and any appointment are at available book by can care clinic clinics close dr doctor doctors find for from "
-        "get good i in is looking md me my near nearby need new next of offer offers on open or patient patients "
+        "get good i in is looking me my near nearby need new next of offer offers on open or patient patients "
         "physician physicians please practice practitioner provider providers see soon speak speaking speaks specialist "
         "specialists specialty take taking that the to today treat treats visit want week who with"
     )
 )
+
+# What stands beside names and is in few of them, if it isn't a state: MD, DC.
+TITLES: Final = frozenset(
+    folding.words("md do dc od dds dmd dpm dvm pharmd psyd phd edd msn mph mba jr sr ii iii iv esq facp facs faap")
+)
+STATES: Final = frozenset({"in", "me", "or"})  # At the end, after a word that says something: "Portland, ME".
+JOINED_MAX: Final = 3
 
 
 def prepare() -> None:
@@ -27,8 +35,28 @@ def prepare() -> None:
 def parts(text: str) -> tuple[Part, ...]:
     """Each must match. None: the text asks for nothing."""
     found = list(_phrases(folding.words(text)))
+    if len(found) > 1 and found[-1][0].words[0] in STATES and not found[-2][1]:
+        found[-1] = Part(found[-1][0].words, optional=True), False
     telling = [part for part, noise in found if not noise]
-    return tuple(dict.fromkeys(telling or [part for part, _ in found]))
+    if all(part.optional for part in telling):
+        telling = [replace(part, optional=False) for part, _ in found]
+    return tuple(_beside(list(dict.fromkeys(telling))))
+
+
+def _beside(parts: Sequence[Part]) -> list[Part]:
+    """Single words with what they make together with their neighbours: one name may be kept as one word."""
+    names = ["" if part.words[0] in TITLES or _stands(part) else part.words[0] for part in parts]
+    joined: list[list[str]] = [[] for _ in parts]
+    for first in range(len(names)):
+        for end in range(first + 2, min(first + JOINED_MAX, len(names)) + 1):
+            if all(names[first:end]):
+                for at in range(first, end):
+                    joined[at].append("".join(names[first:end])[: folding.WORD_MAX])
+    return [replace(part, joined=tuple(words)) for part, words in zip(parts, joined, strict=True)]
+
+
+def _stands(part: Part) -> bool:
+    return bool(part.specialties or part.languages or part.modalities)
 
 
 def _phrases(words: tuple[str, ...]) -> Iterator[tuple[Part, bool]]:
@@ -54,5 +82,6 @@ def _meaning(phrase: tuple[str, ...]) -> Meaning | None:
 
 def _part(phrase: tuple[str, ...], meaning: Meaning | None) -> Part:
     if meaning is None:
-        return Part(phrase)
+        (word,) = phrase
+        return Part(phrase, optional=word in TITLES or (len(word) == 1 and word.isascii() and word.isalpha()))
     return Part(phrase, frozenset(meaning.specialties), frozenset(meaning.languages), frozenset(meaning.modalities))

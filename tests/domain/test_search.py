@@ -219,6 +219,8 @@ def test_who_does_not_work_there_any_more_is_not_listed(gone: str) -> None:
     [
         (Part(("osei",)), "name"),
         (Part(("lucjs",)), "name"),
+        (Part(("o",), optional=True), "name"),
+        (Part(("se",), joined=("osei",)), "name"),
         (Part(("skin", "doctor"), frozenset({"Dermatology"})), "specialty: Dermatology"),
         (Part(("skin",)), "specialty: Dermatology"),
         (Part(("brazilian",), languages=frozenset({"pt"})), "language: <pt-BR>"),

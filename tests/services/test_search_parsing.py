@@ -36,10 +36,41 @@ def shown(text: str) -> list[tuple[str, set[str]]]:
         ("foot doctor in Boise", [("foot doctor", {"Podiatrist"}), ("boise", set())]),
         ("ear nose and throat", [("ear nose and throat", {"Otolaryngology"})]),
         ("osei osei OSEI", [("osei", set())]),
+        ("eye doctor near me", [("eye doctor", {"Ophthalmology", "Optometrist"})]),
+        ("Portland ME", [("portland", set()), ("me", set())]),
+        ("kidney stones", [("kidney stones", {"Nephrology", "Urology"})]),
     ],
 )
 def test_phrases_stand_for_something_the_longest_first(text: str, parts: list[tuple[str, set[str]]]) -> None:
     assert shown(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "must", "may"),
+    [
+        ("Ana Q. Osei, MD", "ana osei", "q md"),
+        ("Dr Osei Jr", "osei", "jr"),
+        ("osei a", "osei", ""),
+        ("ana o brien", "ana brien", "o"),
+        ("eye doctor in Portland OR", "eye doctor portland", "or"),
+        ("osei or", "osei", "or"),
+        ("md", "md", ""),
+        ("j", "j", ""),
+    ],
+)
+def test_initials_and_titles_only_help(text: str, must: str, may: str) -> None:
+    parts = parsing.parts(text)
+    assert " ".join(word for part in parts if not part.optional for word in part.words) == must
+    assert " ".join(word for part in parts if part.optional for word in part.words) == may
+
+
+def test_neighbouring_words_may_be_one_name() -> None:
+    assert [part.joined for part in parsing.parts("Ana O'Brien-Łoś")] == [
+        ("anaobrien", "anaobrienlos"),
+        ("anaobrien", "anaobrienlos", "obrienlos"),
+        ("anaobrienlos", "obrienlos"),
+    ]
+    assert [part.joined for part in parsing.parts("osei skin doctor")] == [(), ()]
 
 
 def test_a_word_may_stand_for_several_specialties() -> None:
