@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from domain import folding, search, search_documents, search_terms
 from domain.clinics import Clinic, Provider, VisitType
@@ -17,13 +18,13 @@ class Hit:
     visit_types: Sequence[VisitType]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Text:
     """A text of the hit, what is said where it matches, and the mark of its field."""
 
     label: str
     field: str
-    words: tuple[str, ...]
+    words: frozenset[str]
 
 
 def matched(
@@ -37,57 +38,59 @@ def matched(
 
 
 def _texts(hit: Hit, synonyms: Mapping[str, Sequence[str]]) -> Iterator[_Text]:
-    yield _Text("name", search_documents.NAME, folding.words(hit.provider.name))
+    yield _text("name", search_documents.NAME, hit.provider.name)
     for name in hit.provider.specialties:
-        words = folding.distinct(name, *synonyms.get(name, ()))
-        yield _Text(f"specialty: {name}", search_documents.SPECIALTY_WORD, words)
-    address = hit.clinic.address
-    yield _Text(f"place: {address.city}", search_documents.PLACE, folding.words(address.city))
+        yield _text(f"specialty: {name}", search_documents.SPECIALTY_WORD, name, *synonyms.get(name, ()))
+    city = hit.clinic.address.city
+    yield _text(f"place: {city}", search_documents.PLACE, city)
     for text in search_documents.place(hit.clinic):
-        yield _Text(f"place: {text}", search_documents.PLACE, folding.words(text))
+        yield _text(f"place: {text}", search_documents.PLACE, text)
     for kind in hit.visit_types:
-        yield _Text(f"visit type: {kind.name}", search_documents.VISIT, folding.words(kind.name))
+        yield _text(f"visit type: {kind.name}", search_documents.VISIT, kind.name)
+
+
+# Hits of one search, and of the next one as somebody types, have most texts in common.
+@lru_cache(maxsize=16_384)
+def _text(label: str, field: str, *texts: str) -> _Text:
+    return _Text(label, field, frozenset(folding.distinct(*texts)))
 
 
 def _best(part: Part, hit: Hit, texts: Sequence[_Text], language: Callable[[str], str]) -> str | None:
     """The label that gets most points, the first of several."""
-    ways = [*_listed(part, hit, language), *_worded(part, texts)]
-    if not ways and len(part.words) == 1:
-        ways = list(_misspelled(part.words[0], texts))
-    return max(ways, key=lambda way: way[0])[1] if ways else None
+    ways = [*_listed(part, hit, language), *((_worth(part.words, text), text.label) for text in texts)]
+    points, label = max(ways, key=_points)
+    if not points and len(part.words) == 1:
+        points, label = max(((_misspelled(part.words[0], text), text.label) for text in texts), key=_points)
+    return label if points else None
+
+
+def _points(way: tuple[int, str]) -> int:
+    return way[0]
 
 
 def _listed(part: Part, hit: Hit, language: Callable[[str], str]) -> Iterator[tuple[int, str]]:
     for name in hit.provider.specialties:
         if name in part.specialties:
             yield search.SPECIALTY, f"specialty: {name}"
-    for tag in hit.provider.languages:
+    for tag in hit.provider.languages if part.languages else ():
         if not part.languages.isdisjoint(search_documents.spoken([tag])):
             yield search.LANGUAGE, f"language: {language(tag)}"
-    for kind in hit.visit_types:
+    for kind in hit.visit_types if part.modalities else ():
         if kind.modality in part.modalities:
             yield search.MODALITY, f"visit type: {kind.name}"
 
 
-def _worded(part: Part, texts: Sequence[_Text]) -> Iterator[tuple[int, str]]:
-    for text in texts:
-        if all(word in text.words for word in part.words):
-            yield search_terms.EXACT[text.field], text.label
-        elif _begins(part, text):
-            is_name = text.field == search_documents.NAME
-            yield search.NAME_BEGINNING if is_name else search.OTHER_BEGINNING, text.label
+@lru_cache(maxsize=65_536)
+def _worth(words: tuple[str, ...], text: _Text) -> int:
+    """Points for words that stand there, or for one that begins one of the text's; else 0."""
+    if text.words.issuperset(words):
+        return search_terms.EXACT[text.field]
+    asked = words[0]
+    if len(words) > 1 or len(asked) < search.BEGINNING_MIN or not any(word.startswith(asked) for word in text.words):
+        return 0
+    return search.NAME_BEGINNING if text.field == search_documents.NAME else search.OTHER_BEGINNING
 
 
-def _begins(part: Part, text: _Text) -> bool:
-    """Whether the part is one word, and the beginning of one of the text's."""
-    asked = part.words[0]
-    if len(part.words) > 1 or len(asked) < search.BEGINNING_MIN:
-        return False
-    return any(word.startswith(asked) for word in text.words)
-
-
-def _misspelled(asked: str, texts: Sequence[_Text]) -> Iterator[tuple[int, str]]:
-    for text in texts:
-        worth = max((search_terms.worth(asked, text.field + word) for word in text.words), default=0)
-        if worth:
-            yield worth, text.label
+@lru_cache(maxsize=65_536)
+def _misspelled(asked: str, text: _Text) -> int:
+    return max((search_terms.worth(asked, text.field + word) for word in text.words), default=0)
