@@ -45,6 +45,9 @@ def distance(one: str, other: str, most: int) -> int:
     """Letters wrong, missing, too many, or neighbours exchanged, between them; `most` + 1 where there are more."""
     if abs(len(one) - len(other)) > most:
         return most + 1
+    # A letter that the other has not is a mistake of its own: that tells most words apart at once.
+    if len(set(one) - set(other)) > most or len(set(other) - set(one)) > most:
+        return most + 1
     before: list[int] = []
     last = list(range(len(other) + 1))
     for row, letter in enumerate(one, 1):

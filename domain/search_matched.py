@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from domain import folding, search, search_documents, search_terms
 from domain.clinics import Clinic, Provider, VisitType
@@ -17,13 +18,13 @@ class Hit:
     visit_types: Sequence[VisitType]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Text:
     """A text of the hit, what is said where it matches, and the mark of its field."""
 
     label: str
     field: str
-    words: tuple[str, ...]
+    words: frozenset[str]
 
 
 def matched(
@@ -37,49 +38,60 @@ def matched(
 
 
 def _texts(hit: Hit, synonyms: Mapping[str, Sequence[str]]) -> Iterator[_Text]:
-    yield _Text("name", search_documents.NAME, folding.words(hit.provider.name))
+    yield _text("name", search_documents.NAME, hit.provider.name)
     for name in hit.provider.specialties:
-        words = folding.distinct(name, *synonyms.get(name, ()))
-        yield _Text(f"specialty: {name}", search_documents.SPECIALTY_WORD, words)
-    address = hit.clinic.address
-    yield _Text(f"place: {address.city}", search_documents.PLACE, folding.words(address.city))
+        yield _text(f"specialty: {name}", search_documents.SPECIALTY_WORD, name, *synonyms.get(name, ()))
+    city = hit.clinic.address.city
+    yield _text(f"place: {city}", search_documents.PLACE, city)
     for text in search_documents.place(hit.clinic):
-        yield _Text(f"place: {text}", search_documents.PLACE, folding.words(text))
+        yield _text(f"place: {text}", search_documents.PLACE, text)
     for kind in hit.visit_types:
-        yield _Text(f"visit type: {kind.name}", search_documents.VISIT, folding.words(kind.name))
+        yield _text(f"visit type: {kind.name}", search_documents.VISIT, kind.name)
+
+
+# Hits of one search, and of the next one as somebody types, have most texts in common.
+@lru_cache(maxsize=16_384)
+def _text(label: str, field: str, *texts: str) -> _Text:
+    return _Text(label, field, frozenset(folding.distinct(*texts)))
 
 
 def _best(part: Part, hit: Hit, texts: Sequence[_Text], language: Callable[[str], str]) -> str | None:
     """The label that gets most points, the first of several."""
-    ways = [*_listed(part, hit, language), *_worded(part, texts)]
-    if not ways and len(part.words) == 1 and not part.optional:
-        ways = list(_misspelled(part.words[0], texts))
-    return max(ways, key=lambda way: way[0])[1] if ways else None
+    ways = [*_listed(part, hit, language), *((_worth(part, text), text.label) for text in texts)]
+    points, label = max(ways, key=_points)
+    if not points and len(part.words) == 1 and not part.optional:
+        points, label = max(((_misspelled(part.words[0], text), text.label) for text in texts), key=_points)
+    return label if points else None
+
+
+def _points(way: tuple[int, str]) -> int:
+    return way[0]
 
 
 def _listed(part: Part, hit: Hit, language: Callable[[str], str]) -> Iterator[tuple[int, str]]:
     for name in hit.provider.specialties:
         if name in part.specialties:
             yield search.SPECIALTY, f"specialty: {name}"
-    for tag in hit.provider.languages:
+    for tag in hit.provider.languages if part.languages else ():
         if not part.languages.isdisjoint(search_documents.spoken([tag])):
             yield search.LANGUAGE, f"language: {language(tag)}"
-    for kind in hit.visit_types:
+    for kind in hit.visit_types if part.modalities else ():
         if kind.modality in part.modalities:
             yield search.MODALITY, f"visit type: {kind.name}"
 
 
-def _worded(part: Part, texts: Sequence[_Text]) -> Iterator[tuple[int, str]]:
-    for text in texts:
-        is_name = text.field == search_documents.NAME
-        if all(word in text.words for word in part.words):
-            alone = len(part.words) == 1
-            exact = search_terms.EXACT[text.field]
-            yield search_terms.exact(text.field, part.words[0]) if alone else exact, text.label
-        elif is_name and not set(part.joined).isdisjoint(text.words):
-            yield search.NAME_WORD, text.label
-        elif _begins(part, text, is_name=is_name):
-            yield search.NAME_BEGINNING if is_name else search.OTHER_BEGINNING, text.label
+@lru_cache(maxsize=65_536)
+def _worth(part: Part, text: _Text) -> int:
+    """Points for words that stand there, or for one that begins one of the text's; else 0."""
+    is_name = text.field == search_documents.NAME
+    if text.words.issuperset(part.words):
+        alone = len(part.words) == 1
+        return search_terms.exact(text.field, part.words[0]) if alone else search_terms.EXACT[text.field]
+    if is_name and not text.words.isdisjoint(part.joined):
+        return search.NAME_WORD
+    if _begins(part, text, is_name=is_name):
+        return search.NAME_BEGINNING if is_name else search.OTHER_BEGINNING
+    return 0
 
 
 def _begins(part: Part, text: _Text, *, is_name: bool) -> bool:
@@ -92,8 +104,6 @@ def _begins(part: Part, text: _Text, *, is_name: bool) -> bool:
     return any(word.startswith(asked) for word in text.words)
 
 
-def _misspelled(asked: str, texts: Sequence[_Text]) -> Iterator[tuple[int, str]]:
-    for text in texts:
-        worth = max((search_terms.worth(asked, text.field + word) for word in text.words), default=0)
-        if worth:
-            yield worth, text.label
+@lru_cache(maxsize=65_536)
+def _misspelled(asked: str, text: _Text) -> int:
+    return max((search_terms.worth(asked, text.field + word) for word in text.words), default=0)

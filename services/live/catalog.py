@@ -7,7 +7,7 @@ from typing import Any, Final
 from domain.clinics import Provider
 from services.live.trust import Trust
 
-KEPT_MAX: Final[dict[str, int]] = {"clinic": 5_000, "provider": 10_000, "visit type": 1_000}
+KEPT_MAX: Final[dict[str, int]] = {"clinic": 20_000, "provider": 20_000, "visit type": 1_000}
 CLINICS_MAX: Final = 2_000
 LISTS_MAX: Final = 200
 ALL_LISTS_MAX: Final = 20_000
