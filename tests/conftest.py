@@ -11,6 +11,7 @@ from secrets import token_hex
 import asyncpg
 import pytest
 import redis.asyncio
+from hypothesis import settings as hypothesis_settings
 
 from adapters.postgres.database import Database, pool
 from adapters.postgres.migrations import migrate
@@ -20,6 +21,10 @@ from app.serving import running
 from app.settings import Settings
 from tests.elasticsearch import Elasticsearch, node
 from tests.kafka import Kafka, broker
+
+# No test asks how long something takes: machines are shared.
+hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.load_profile("patient")
 
 
 @dataclass(frozen=True, slots=True)
