@@ -44,9 +44,8 @@ class Pages:
             else:
                 _on_globe(near)
                 start = cursors.read(after, "near", (-1.0, 0))
-                within = EARTH_HALF_KM if within_km is None else within_km
                 found = await clinics.clinics_by_distance(
-                    self._loaders.reader, near, within, name, (start[0], start[1]), limit
+                    self._loaders.reader, near, within_km, name, (start[0], start[1]), limit
                 )
                 edges = [Edge(("near", km, one.key), one) for km, one in found]
         self._loaders.clinic.prime_many({edge.node.key: edge.node for edge in edges})

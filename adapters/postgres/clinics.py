@@ -20,14 +20,15 @@ WHERE active AND ($1::text IS NULL OR strpos(lower(name), lower($1)) > 0) AND (l
 ORDER BY lower(name), id LIMIT $4
 """
 
+# Without a place: further away than anything on this globe, and within no distance.
 CLINICS_BY_DISTANCE = """
 SELECT * FROM (
-    SELECT clinics.*, CASE WHEN latitude IS NULL THEN 'infinity' ELSE 12742.0176 * asin(least(1, sqrt(
+    SELECT clinics.*, CASE WHEN latitude IS NULL THEN 30000 ELSE 12742.0176 * asin(least(1, sqrt(
         sin(radians(latitude - $1) / 2) ^ 2
         + cos(radians($1)) * cos(radians(latitude)) * sin(radians(longitude - $2) / 2) ^ 2))) END AS km
     FROM clinics WHERE active AND ($4::text IS NULL OR strpos(lower(name), lower($4)) > 0)
 ) AS placed
-WHERE km <= $3::float8 AND (km, id) > ($5::float8, $6::bigint)
+WHERE ($3::float8 IS NULL OR km <= $3) AND (km, id) > ($5::float8, $6::bigint)
 ORDER BY km, id LIMIT $7
 """
 
@@ -155,9 +156,9 @@ async def clinics_by_name(
 
 
 async def clinics_by_distance(
-    reader: Reader, near: GeoPoint, within_km: float, name: str | None, after: tuple[float, int], limit: int
+    reader: Reader, near: GeoPoint, within_km: float | None, name: str | None, after: tuple[float, int], limit: int
 ) -> list[tuple[float, Clinic]]:
-    """Pairs of distance in km (infinite where a clinic has no place) and clinic."""
+    """Pairs of distance in km (30,000 where a clinic has no place) and clinic."""
     rows = await reader.fetch(CLINICS_BY_DISTANCE, near.latitude, near.longitude, within_km, name, *after, limit)
     return [(row["km"], clinic_of(row)) for row in rows]
 

@@ -19,7 +19,7 @@ from graphql import (
 
 from domain import ids
 from schema.root import schema
-from tests import builders
+from tests import builders, indexed
 from tests.api.client import Answer, Client
 from tests.api.town import Place, Town, today
 
@@ -92,6 +92,8 @@ NODE = "query Q($id: ID!) { node(id: $id) { __typename id } }"
 NODES = "query Q($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 DAYS = {"from": "2027-01-04", "to": "2027-01-10"}
 AVAILABILITY = "query Q($filter: AvailabilityFilter!) { availability(filter: $filter) { timeZone slots { id } } }"
+SEARCH = "query Q($filter: SearchFilter!) { search(filter: $filter) { edges { node { provider { id } } } totalCount } }"
+NOTHING_FOUND = {"search": {"edges": [], "totalCount": 0}}
 SCHEDULE = "query Q($p: ID!, $c: ID!) { schedule(providerId: $p, clinicId: $c) { version } }"
 SLOTS = _provider(
     "slots(clinicId: $c, visitTypeId: $v, from: $a, to: $b) { id }", c="ID!", v="ID!", a="Date!", b="Date!"
@@ -113,6 +115,10 @@ PRIVATE_NODES = (
 
 def _wanted(p: Place) -> dict[str, Any]:
     return {"filter": {"clinicId": p.clinic_id, "visitTypeId": p.visit_type_id, "providerIds": [p.provider_id], **DAYS}}
+
+
+def _searched(p: Place) -> dict[str, Any]:
+    return {"filter": {"clinicIds": [p.clinic_id], "visitTypeId": p.visit_type_id}}
 
 
 def _of_provider(p: Place) -> dict[str, Any]:
@@ -242,6 +248,12 @@ CASES: dict[str, Case] = {
     "Query.availability filter.providerIds[]": Case(
         AVAILABILITY, _wanted, ids.PROVIDER, BAD_INPUT, EVERYONE, (), (VISIT_TYPE, CLINIC, PATIENT)
     ),
+    "Query.search filter.visitTypeId": Case(
+        SEARCH, _searched, ids.VISIT_TYPE, NOTHING_FOUND, EVERYONE, (), (PROVIDER, CLINIC, PATIENT)
+    ),
+    "Query.search filter.clinicIds[]": Case(
+        SEARCH, _searched, ids.CLINIC, NOTHING_FOUND, EVERYONE, (), (PROVIDER, VISIT_TYPE, PATIENT)
+    ),
     "Query.appointment id": Case(
         "query Q($id: ID!) { appointment(id: $id) { id } }", lambda p: {"id": p.appointment_id}, ids.APPOINTMENT,
         {"appointment": None}, ANY, (APPOINTMENT,), (PATIENT, CLINIC),
@@ -353,7 +365,9 @@ def test_every_field_that_takes_an_id_is_tried() -> None:
 
 @pytest.fixture(scope="module")
 async def holding(client: Client, town: Town) -> None:
-    """Each patient holds a time and waits, after an offer that ran out: so there are holds, entries and offers of others."""
+    """Each patient holds a time and waits, after an offer that ran out: so there are holds, entries and offers of others.
+    Both places can be searched."""
+    await indexed.fill(town.pool)
     for place in (town.east, town.west):
         document = "mutation M($input: HoldSlotInput!) { holdSlot(input: $input) { ... on SlotHeld { hold { id } } } }"
         variables = {"input": {"slotId": place.slot_in(8), "idempotencyKey": "holding"}}
