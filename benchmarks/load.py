@@ -19,6 +19,7 @@ from typing import IO
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 OUTCOME = re.compile(rb'"__typename": ?"(\w+)"')
 ERRORS = re.compile(rb'"errors": ?\[')
+DEGRADED = b'"degraded":true'
 CONNECTING_AT_ONCE = 100
 
 
@@ -65,6 +66,8 @@ class Run:
             self.failure = self.failure or answer
         elif outcome := OUTCOME.search(answer):
             self.outcomes[outcome[1]] += 1
+        elif DEGRADED in answer:
+            self.outcomes[b"degraded"] += 1
         self.open -= 1
         if self.open == 0:
             self.done.set_result(None)

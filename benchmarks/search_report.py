@@ -56,7 +56,12 @@ def said(results: SearchResults) -> list[str]:
         + (_judged("CPU", middle(one.cpu_ms), LOOK_CPU_MS) if number == 0 else f"CPU {middle(one.cpu_ms):.1f} ms")
         for number, one in enumerate(results.looked)
     ]
-    return [*found, *results.notes]
+    late = [
+        f"{one.engine}: {one.degraded} of {one.requests} answers ({TITLES[one.what]}) were PostgreSQL's, as it was late"
+        for one in results.asked
+        if one.degraded
+    ]
+    return [*found, *late, *results.notes]
 
 
 def table(results: SearchResults) -> Table:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from heapq import nsmallest
 from math import asin, cos, radians, sin, sqrt
-from typing import Final
+from operator import attrgetter, itemgetter
+from typing import Any, Final
 
 from domain.clinics import GeoPoint, Modality
 from domain.search import FACET_VALUES_MAX, Candidate, FacetField, Found, Match, Pair, Sort, Wanted
@@ -16,6 +17,12 @@ NOWHERE: Final = 1e18  # A distance, and a start, of what has none: after all ot
 NEVER: Final = date(9999, 1, 1)  # Not the last day there is: a driver takes that for infinity.
 
 _CODES: Final = {one: one.value for one in Modality}  # Asking an enum's member for its value is Python code.
+_PAIR: Final = attrgetter("pair")
+_LISTS: Final = {
+    FacetField.SPECIALTY: attrgetter("specialties"),
+    FacetField.LANGUAGE: attrgetter("languages"),
+    FacetField.MODALITY: attrgetter("modalities"),
+}
 
 # What hits are sorted by, ascending, and what a cursor holds: two numbers, a text, the folded name, keys of provider and clinic.
 Place = tuple[float, float, str, str, int, int]
@@ -64,16 +71,50 @@ def decided(
     after: Place | None,
 ) -> Found:
     """A page of candidates. `starts`: the first open times in UTC minutes that the calendar knows, for SOONEST."""
+    found = hits(candidates, wanted)
+    return Found(page(found, starts, wanted, sort, first, after), len(found), facets(candidates, wanted))
+
+
+def facets(candidates: Sequence[Candidate], wanted: Wanted) -> dict[FacetField, list[tuple[str, int]]]:
+    """Each counted under all filters but its own."""
     fails = _fails(candidates, wanted)
-    found = [one for one, failed in zip(candidates, fails, strict=True) if not failed]
+    return {field: _facet(candidates, fails, wanted, field) for field in FacetField}
+
+
+def page(
+    found: Sequence[Candidate],
+    starts: Mapping[Pair, int],
+    wanted: Wanted,
+    sort: Sort,
+    first: int,
+    after: Place | None,
+) -> list[Match]:
+    """Of hits, the `first` behind `after`."""
+    if sort is Sort.SOONEST:
+        found = _soon(found, starts, first, after)
     places = ((_place(one, starts, wanted, sort), one.score) for one in found)
-    page = nsmallest(first, (pair for pair in places if after is None or pair[0] > after))
-    facets = {}
-    for number, field in enumerate(FacetField):
-        own = ~(1 << number)
-        counting = [one for one, failed in zip(candidates, fails, strict=True) if not failed & own]
-        facets[field] = _counted(counting, wanted, field)
-    return Found([Match((where[4], where[5]), score, where) for where, score in page], len(found), facets)
+    best = nsmallest(first, (pair for pair in places if after is None or pair[0] > after))
+    return [Match((where[4], where[5]), score, where) for where, score in best]
+
+
+def _soon(
+    found: Sequence[Candidate], starts: Mapping[Pair, int], first: int, after: Place | None
+) -> Sequence[Candidate]:
+    """Those of thousands that can be on the page by their start alone."""
+    begin = after[0] if after is not None else -1.0
+    times = [starts.get(one.pair, NOWHERE) for one in found]
+    later = nsmallest(first, (at for at in times if at > begin))
+    end = later[-1] if len(later) == first else NOWHERE
+    return [one for one, at in zip(found, times, strict=True) if begin <= at <= end]
+
+
+def _facet(
+    candidates: Sequence[Candidate], fails: Sequence[int], wanted: Wanted, field: FacetField
+) -> list[tuple[str, int]]:
+    own = ~(1 << list(FacetField).index(field))
+    if any(fails):
+        candidates = [one for one, failed in zip(candidates, fails, strict=True) if not failed & own]
+    return _counted(candidates, wanted, field)
 
 
 def _fails(candidates: Sequence[Candidate], wanted: Wanted) -> list[int]:
@@ -118,11 +159,21 @@ def asked(wanted: Wanted, field: FacetField) -> frozenset[str]:
 
 def _counted(counting: Sequence[Candidate], wanted: Wanted, field: FacetField) -> list[tuple[str, int]]:
     """Most have the same few lists of values: those are counted, then what is in them."""
+    if field is FacetField.CLINIC:
+        clinics = Counter(map(itemgetter(1), map(_PAIR, counting)))
+        return [(str(key), count) for key, count in sorted(clinics.items(), key=_most)[:FACET_VALUES_MAX]]
+    alike: dict[Sequence[Any], int] = Counter(map(_LISTS[field], counting))
+    if field is FacetField.MODALITY and wanted.visit_modality:
+        alike = {(wanted.visit_modality,): len(counting)} if counting else {}
     counts: Counter[str] = Counter()
-    for some, count in Counter(tuple(values(one, wanted, field)) for one in counting).items():
+    for some, count in alike.items():
         for value in dict.fromkeys(some):
-            counts[value] += count
+            counts[_CODES[value] if field is FacetField.MODALITY else value] += count
     return largest(counts)
+
+
+def _most(counted: tuple[int, int]) -> tuple[int, int]:
+    return -counted[1], counted[0]
 
 
 def largest(counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -15,7 +15,7 @@ from domain.soonest import FOREVER, AlikeHours, Asked, Earliest
 from services.live.calendars import Entry, ProcessCalendars
 
 Kinds = tuple[int, ...]
-QUESTIONS_MAX: Final = 6  # Of each pair.
+QUESTIONS_MAX: Final = 8  # Of each pair: the first ones stay, of which others are told.
 NEVER: Final = date(2300, 1, 1)  # Nobody may book so far ahead.
 _ALIKE: Final = AlikeHours()
 _NOTHING: Final = Earliest(float("-inf"), float(FOREVER), [], none=True)
@@ -77,6 +77,7 @@ class Remembered:
         if question.wider is not None:
             derived = self._between(entry, kinds, question, now, seconds)
             if derived is not None:
+                _remember(entry, kinds, question, derived)
                 return derived
         offerings = _offerings(entry, kinds)
         if offerings is None:
@@ -101,9 +102,12 @@ class Remembered:
         if start is None:
             return None
         first, last = question.asked.opens
-        if last != NEVER and start.at >= zones.instant(start.zone, last, zones.MINUTES_A_DAY):
-            return Answer(_NOTHING, answer.pools)
-        return answer if start.at >= zones.instant(start.zone, first, 0) else None
+        begin = zones.instant(start.zone, first, 0)
+        end = FOREVER if last == NEVER else zones.instant(start.zone, last, zones.MINUTES_A_DAY)
+        if start.at < begin:
+            return None
+        some = [one for one in answer.earliest.starts if one.at < end]
+        return Answer(replace(answer.earliest, starts=some, none=not some), answer.pools)
 
     def learn(self, pair: Pair, kinds: Kinds, question: Question, looked: Sequence[Looked], answer: Answer) -> None:
         """What was worked out of a read, of what is kept or further ahead: it counts if the entry is of the very same facts.
@@ -148,9 +152,10 @@ def _offerings(entry: Entry, kinds: Kinds) -> list[Offering] | None:
 
 
 def _remember(entry: Entry, kinds: Kinds, question: Question, answer: Answer) -> None:
-    if len(entry.derived) >= QUESTIONS_MAX:
-        entry.derived.clear()
-    entry.derived[kinds, question.name] = answer
+    key = kinds, question.name
+    if len(entry.derived) >= QUESTIONS_MAX and key not in entry.derived:
+        entry.derived.popitem()
+    entry.derived[key] = answer
 
 
 def _is_same(looked: Looked, entry: Entry) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from adapters.postgres.database import Database, answering
@@ -16,6 +17,7 @@ from domain.search_order import Place
 from services.searching import languages, parsing, synonyms
 from services.searching.engines import Calendar, Engine, EngineAway, Start
 
+PORTION: Final = 2000  # Candidates that are sorted at once: what takes longer holds others up.
 _MODALITIES: Final = {one.value: one.name for one in Modality}
 
 
@@ -115,7 +117,7 @@ class Searching:
         if sort is Sort.SOONEST:
             starts = await self._calendar.earliest(_questions(search_order.hits(candidates, wanted), wanted))
         times = {pair: start.at for pair, start in (starts or {}).items()}
-        return search_order.decided(candidates, times, wanted, sort, first + 1, after), degraded, starts
+        return await _decided(candidates, times, wanted, sort, first + 1, after), degraded, starts
 
     async def _soonest(
         self, wanted: Wanted, first: int, after: Place | None
@@ -126,8 +128,8 @@ class Searching:
         )
         starts = await self._calendar.earliest(_questions(candidates, wanted))
         times = {pair: start.at for pair, start in starts.items()}
-        found = search_order.decided(candidates, times, wanted, Sort.SOONEST, first + 1, after)
-        return Found(found.matches, counted.total, counted.facets), degraded or without, starts
+        matches = search_order.page(candidates, times, wanted, Sort.SOONEST, first + 1, after)
+        return Found(matches, counted.total, counted.facets), degraded or without, starts
 
     async def _hits(
         self, wanted: Wanted, matches: Sequence[Match], starts: Mapping[Pair, Start] | None
@@ -147,6 +149,27 @@ class Searching:
             )
         hits = [_hit(wanted, one, providers[one.pair[0]], clinics[one.pair[1]], kinds, starts) for one in known]
         return hits, kinds
+
+
+async def _decided(
+    candidates: Sequence[Candidate],
+    starts: Mapping[Pair, int],
+    wanted: Wanted,
+    sort: Sort,
+    first: int,
+    after: Place | None,
+) -> Found:
+    """`search_order.decided`, between whose portions others have their turn."""
+    if len(candidates) <= PORTION:
+        return search_order.decided(candidates, starts, wanted, sort, first, after)
+    found = search_order.hits(candidates, wanted)
+    best: list[Match] = []
+    for begin in range(0, len(found), PORTION):
+        await asyncio.sleep(0)
+        some = search_order.page(found[begin : begin + PORTION], starts, wanted, sort, first, after)
+        best = sorted([*best, *some], key=attrgetter("place"))[:first]
+    await asyncio.sleep(0)
+    return Found(best, len(found), search_order.facets(candidates, wanted))
 
 
 def _questions(candidates: Sequence[Candidate], wanted: Wanted) -> list[tuple[Pair, Sequence[int]]]:

@@ -139,7 +139,7 @@ class _Search:
             answer: Answer | None = None if entry is None else entry.derived.get((kinds, name))
             if answer is not None and not answer.pools and (start := answer.earliest.now(seconds)) is not None:
                 found[pair] = start  # Thousands come this way.
-            else:
+            elif answer is None or answer.pools or not (answer.earliest.none and answer.earliest.holds(seconds)):
                 self._ask(pair, kinds, now, seconds, unknown, later)
             if not count % CLOCK_EVERY and await self._portions.breathe():
                 now = self._now()
