@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from adapters.postgres import search_names, search_words
@@ -91,10 +92,20 @@ def _away(near: GeoPoint, clinics: Mapping[int, Clinic], key: int) -> float:
 
 def _fits(name: str, words: Sequence[str]) -> SpecialtySuggestion | None:
     """Where every word begins one of the name's, or all of them words of one synonym."""
+    written = _written(name)
+    if not all(f" {word}" in written for word in words):
+        return None
     if _begin(words, folding.words(name)):
         return SpecialtySuggestion(name, None)
     found = next((one for one in synonyms.of_specialties().get(name, ()) if _begin(words, folding.words(one))), None)
     return None if found is None else SpecialtySuggestion(name, found)
+
+
+@lru_cache(maxsize=4096)
+def _written(name: str) -> str:
+    """All words of the name and its synonyms, a space before each: what begins none of them is told from that at once."""
+    some = folding.distinct(name, *synonyms.of_specialties().get(name, ()))
+    return "".join(f" {word}" for word in some)
 
 
 def _begin(words: Sequence[str], whole: Sequence[str]) -> bool:
