@@ -111,16 +111,18 @@ class Place:
 
 
 async def place(pool: asyncpg.Pool, settings: Settings, providers: int = 3, name: str = "Elm") -> Place:
-    clinic = await builders.clinic(pool, name=f"{name} Clinic")
-    kind = await builders.visit_type(pool)
-    found = [await builders.provider(pool, [clinic], [kind], name=f"Dr {number}") for number in range(providers)]
-    for one in found:
-        await builders.schedule(pool, one, clinic)
-    rows = await pool.fetch(
-        "INSERT INTO patients (name, email, phone) SELECT 'Pat ' || $2 || n, $2 || n || '@example.org', $2 || n"
-        " FROM generate_series(1, $1::integer) AS n RETURNING id",
-        providers, MARKER,
-    )  # fmt: skip
+    """At once: no stream tells of it, so a process that reads ahead must not have seen half of it."""
+    async with pool.acquire() as tx, tx.transaction():
+        clinic = await builders.clinic(tx, name=f"{name} Clinic")
+        kind = await builders.visit_type(tx)
+        found = [await builders.provider(tx, [clinic], [kind], name=f"Dr {number}") for number in range(providers)]
+        for one in found:
+            await builders.schedule(tx, one, clinic)
+        rows = await tx.fetch(
+            "INSERT INTO patients (name, email, phone) SELECT 'Pat ' || $2 || n, $2 || n || '@example.org', $2 || n"
+            " FROM generate_series(1, $1::integer) AS n RETURNING id",
+            providers, MARKER,
+        )  # fmt: skip
     admin = development_token(settings, role="admin", subject="prover")
     return Place(pool, clinic, kind, found, [row["id"] for row in rows], admin)
 

@@ -43,7 +43,7 @@ class Waiter:
         return found
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_an_offer_is_told_in_another_process_and_the_log_names_nobody(
     there: Scene, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
