@@ -14,6 +14,7 @@ from domain.appointments import Appointment, AppointmentChange, AppointmentEvent
 from domain.schedules import TICK_MINUTES
 
 STAFF: Final = "demo-staff"
+_AHEAD: Final = (0.05, 18)  # Days: the least, and what is spread from there. A good fifth is booked within the last.
 
 
 def histories(random: Random, visits: Iterable[Visit], keys: list[int], now: datetime) -> list[History]:
@@ -22,7 +23,7 @@ def histories(random: Random, visits: Iterable[Visit], keys: list[int], now: dat
 
 def _history(random: Random, visit: Visit, key: int, now: datetime) -> History:
     """The draws do not depend on `now`, so that only the states do."""
-    fate, by_patient, ahead = random.random(), random.random() < 0.6, random.uniform(0.3, 18)
+    fate, by_patient, ahead = random.random(), random.random() < 0.6, _AHEAD[0] + _AHEAD[1] * random.random() ** 2
     why = random.choice(REASONS[visit.kind]) if random.random() < 0.45 else None
     starts_at = instant(visit.start, visit.zone)
     ends_at = starts_at + timedelta(minutes=visit.visit_type.duration_minutes or 0)

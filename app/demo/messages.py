@@ -7,12 +7,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from adapters.postgres.bulk import History, Message
-from domain.messages import MessageRule, MessageStatus, Version, Why, plan
+from domain.messages import MessageRule, MessageStatus, Planned, Version, Why, plan, until
 from domain.recipients import Recipient
 
 BEFORE: Final = timedelta(days=1)
 AFTER: Final = timedelta(days=30)
 UNSENT: Final = 24
+OF_USE: Final = timedelta(hours=2)
 
 
 class Letters:
@@ -31,12 +32,10 @@ class Letters:
             version = Version(
                 one.appointment.key, event.version, event.version, event.change, event.status, event.at, starts_at, zone
             )
-            until = min(following.at, self._now) if following else self._now
+            last = min(following.at, self._now) if following else self._now
             for planned in plan(version, recipient, frozenset()):
-                if planned.status is MessageStatus.SCHEDULED and planned.due_at <= until:
-                    if planned.rule is MessageRule.CONFIRMATION and self._left(
-                        following is None and starts_at > self._now
-                    ):
+                if planned.status is MessageStatus.SCHEDULED and planned.due_at <= last:
+                    if following is None and self._left(planned, starts_at):
                         yield Message(event.version, planned, None)
                     else:
                         sent = replace(planned, status=MessageStatus.SENT, why=None)
@@ -46,8 +45,11 @@ class Letters:
                 else:
                     yield Message(event.version, planned, None)
 
-    def _left(self, may: bool) -> bool:
-        if may and self._unsent:
-            self._unsent -= 1
-            return True
-        return False
+    def _left(self, planned: Planned, starts_at: datetime) -> bool:
+        """Only what is of use for some hours yet."""
+        if planned.rule is not MessageRule.CONFIRMATION or not self._unsent:
+            return False
+        if until(planned.rule, planned.rule_at, starts_at) < self._now + OF_USE:
+            return False
+        self._unsent -= 1
+        return True

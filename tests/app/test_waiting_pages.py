@@ -42,6 +42,7 @@ OWN = """
 query { viewer { patient { appointments(when: UPCOMING, status: [BOOKED], first: 100) { edges { node {
     id version visitType { id } } } } } } }
 """
+BUFFERS_MAX = 30  # minutes before and after a visit of the demo, taken together, are fewer
 APPOINTMENT = "query($id: ID!) { appointment(id: $id) { version status startsAt } }"
 
 
@@ -79,10 +80,12 @@ class Desk:
 
 @pytest.fixture
 async def desk(live_server: Any, api: API) -> Desk:
-    """At a place whose next time suits all demo patients and is far enough ahead to be offered."""
-    soonest = datetime.now(UTC) + timedelta(hours=4)
+    """At a place whose next time suits all demo patients and is far enough ahead to be offered; the last leaves it free."""
+    soonest = (datetime.now(UTC) + timedelta(hours=4)).timestamp() / 60
     async for place in api.places(slots=4):
-        if all((ids.slot(one).start or 0) * 60 > soonest.timestamp() for one in place.slots[:2]):  # type: ignore[union-attr]
+        minutes = {one["id"]: one["durationMinutes"] for one in place.clinic["visitTypes"]}[place.visit_type]
+        first, last = (ids.slot(one).start or 0 for one in (place.slots[0], place.slots[-1]))  # type: ignore[union-attr]
+        if first > soonest and last >= first + minutes + BUFFERS_MAX:
             return Desk(api, live_server.settings, place)
     raise AssertionError("the demo has no such times")
 
