@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from domain import search, search_documents, search_terms
+from domain import folding, search, search_documents, search_terms
 from domain.clinics import Modality
 from domain.search import FacetField, Part, Sort, Wanted
 
@@ -138,6 +138,8 @@ def _phrase(field: str, words: Sequence[str]) -> Json:
 
 def _word(word: str) -> list[Json]:
     ways = _exact(word)
+    if len(word) > folding.WORD_MAX:
+        return ways  # Nothing kept is as long, and beginnings of over 1000 letters are refused.
     wrong = search_terms.mistakes(word)
     for field in WORD_FIELDS:
         named = field == "name_words"
