@@ -14,7 +14,7 @@ FROM clinics WHERE source_key = any($1::text[])
 
 ADDRESSES = """
 SELECT id, postal_code, address_lines FROM clinics
-WHERE country = 'US' AND left(postal_code, 5) = any($1::text[]) ORDER BY id
+WHERE country = 'US' AND left(postal_code, 5) IN (SELECT unnest($1::text[])) ORDER BY id
 """
 
 INSERT = """
