@@ -22,12 +22,12 @@ from app.live.wire import Line, Wire
 from app.logs import uvicorn_level
 from app.refusal import Refused
 from app.settings import Settings, load_settings
-from app.streaming import beside
 from app.web import State, application
 from app.wiring import Product, product, tune_memory
 from app.workers import indexer, messenger, sweeper
 from domain import ids
 from schema import root
+from services.background import beside
 
 MESSAGE_MAX: Final = 65_536
 log = structlog.get_logger()

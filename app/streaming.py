@@ -1,10 +1,10 @@
 """The stream of changes in this process: the log it goes through, the relay that fills it, and what follows it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from prometheus_client import Gauge
@@ -19,6 +19,7 @@ from app.embedded import Addresses
 from app.settings import Settings
 from app.workers.relay import observe
 from domain import streams
+from services.background import beside
 from services.live.hub import Hub
 from services.live.trust import Trust
 from services.relaying import Relay
@@ -87,24 +88,6 @@ def _tell(hub: Hub, feed: Feed) -> None:
 
 def _count(hub: Hub, kind: str) -> float:
     return hub.counts()[kind]
-
-
-@asynccontextmanager
-async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Runs while the context is open."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(_ended)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("a part of the live calendar ended", fault=type(task.exception()).__name__)
 
 
 def _nobody() -> None:

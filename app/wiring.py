@@ -27,7 +27,7 @@ from app.embedded import Addresses
 from app.limits import AddressLimits, Rates
 from app.notifying import Post, own_address, post
 from app.settings import Settings
-from app.streaming import Streaming, beside
+from app.streaming import Streaming
 from app.workers.indexer import indexers
 from app.workers.messenger import observe
 from app.workers.waitlist import filled
@@ -39,6 +39,7 @@ from domain.access import Viewer
 from domain.streams import Event, Pulse
 from resolvers.context import Context, Services
 from services.alternatives import Alternatives
+from services.background import beside
 from services.booking import Booking
 from services.catalog import Catalog
 from services.changing import Changing

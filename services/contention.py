@@ -56,7 +56,8 @@ class Shield:
         entered = False
         try:
             with suppress(TimeoutError):
-                entered = await asyncio.wait_for(queue.lock.acquire(), QUEUE_SECONDS_MAX)
+                async with asyncio.timeout(QUEUE_SECONDS_MAX):
+                    entered = await queue.lock.acquire()
             yield queue.users > 1
         finally:
             if entered:

@@ -17,6 +17,7 @@ from domain.faults import BadInput, Unavailable
 from domain.outcomes import ClinicOriginsSet, IdempotencyMismatch, InvalidInput, NotFound
 from domain.streams import CalendarEvent, Event, Resumed
 from services import records, requests
+from services.background import beside
 
 REFRESH_SECONDS: Final = 60.0  # Against an event that was missed: the stream tells of changes much sooner.
 RETRY_SECONDS: Final = 1.0
@@ -52,18 +53,14 @@ class Origins:
     async def kept(self) -> AsyncIterator[None]:
         """The set is up to date while the context is open: at once, then with each event and each minute."""
         self._stale.set()
-        task = asyncio.create_task(self._keep())
-        try:
+        async with beside(self._keep()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _keep(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stale.wait(), REFRESH_SECONDS)
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._stale.wait()
             self._stale.clear()
             try:
                 await self.load()

@@ -123,7 +123,8 @@ class Relay:
     async def wait(self, seconds: float) -> bool:
         """Whether a hint came before the time was over."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
         woken = self._woken.is_set()
         self._woken.clear()
         return woken

@@ -1,10 +1,12 @@
 """Where Kafka is and how one speaks to it. The clients' own retries are kept short: who calls decides how to go on."""
 
+import asyncio
 import logging
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaConnectionError
 
 from domain.faults import Unavailable
@@ -12,6 +14,7 @@ from domain.faults import Unavailable
 REQUEST_SECONDS: Final = 5.0
 # Partitions that were added are found so soon, by writers and readers: in between no pulse comes through all of them.
 METADATA_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 3.0  # Whoever reads takes up again elsewhere what took longer.
 
 
 class KafkaUnavailable(Unavailable):
@@ -66,3 +69,13 @@ def why(error: BaseException) -> str:
     if isinstance(error, KafkaConnectionError) and _last_word.said:
         return _last_word.said
     return str(error) or type(error).__name__
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """In a task of its own: `stop` awaits tasks that it cancels, and what it awaits may hang."""
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait([stopping], timeout=ANSWER_SECONDS)
+    if not stopping.done():
+        stopping.cancel()
+    elif not stopping.cancelled():
+        stopping.exception()

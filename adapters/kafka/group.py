@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from adapters.kafka import topics
-from adapters.kafka.connection import Broker, KafkaUnavailable, why
+from adapters.kafka.connection import ANSWER_SECONDS, Broker, KafkaUnavailable, stop, why
 from domain import streams
 from domain.indexing import Batch
 from domain.streams import AVAILABILITY, CalendarEvent, Malformed, Pulse
@@ -37,8 +37,8 @@ REBALANCE_SECONDS: Final = 10.0
 # What is made anew takes its time; a dead member is known by its silence, not by this.
 HANDLING_SECONDS: Final = 3600.0
 COMMIT_SECONDS: Final = 5.0
-QUIET_SECONDS: Final = 5.0
-ANSWER_SECONDS: Final = 3.0
+# While partitions change hands nobody hears anything: only a longer silence is looked into.
+QUIET_SECONDS: Final = REBALANCE_SECONDS + 2.0
 
 
 class KafkaGroup:
@@ -79,7 +79,7 @@ class KafkaGroup:
             self._idle.set()
             self._consumer = None
             self._handed = {}
-            await _stop(consumer)
+            await stop(consumer)
 
     async def done(self, batch: Batch) -> None:
         """All that was handed on is handled. Where only pulses came it is noted now and then."""
@@ -167,7 +167,8 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), FINISH_SECONDS)
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._idle.wait()
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         log.info("reads partitions", partitions=sorted(one.partition for one in assigned))
@@ -185,13 +186,3 @@ async def _still_there(consumer: AIOKafkaConsumer) -> None:
         for one, end in ends.items():
             if await consumer.position(one) < end:
                 raise TimeoutError(f"partition {one.partition} stands still")
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """In a task of its own: `stop` awaits tasks that it cancels, and what it awaits may hang."""
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait([stopping], timeout=ANSWER_SECONDS)
-    if not stopping.done():
-        stopping.cancel()
-    elif not stopping.cancelled():
-        stopping.exception()

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from adapters.kafka import topics
-from adapters.kafka.connection import Broker, KafkaUnavailable, why
+from adapters.kafka.connection import ANSWER_SECONDS, Broker, KafkaUnavailable, stop, why
 from adapters.kafka.pulses import Pulses
 from domain import streams
 from domain.streams import AVAILABILITY, TOPICS, Pulse
@@ -22,7 +22,6 @@ FETCH_BYTES: Final = 4 * 1024 * 1024
 # A pulse comes through every partition each second. One that is silent for longer is asked for; the clients themselves
 # would wait for ever, without a word.
 QUIET_SECONDS: Final = 3.0
-ANSWER_SECONDS: Final = 3.0
 
 
 class KafkaLog:
@@ -62,7 +61,7 @@ class KafkaLog:
         except (KafkaError, OSError, TimeoutError) as error:
             raise KafkaUnavailable(f"Kafka at {self._broker.servers} was lost: {why(error)}") from error
         finally:
-            await _stop(consumer)
+            await stop(consumer)
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -141,13 +140,3 @@ def _pulse(text: str) -> Pulse | None:
     except ValueError:  # Whoever decodes it counts it.
         return None
     return event if isinstance(event, Pulse) else None
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """In a task of its own: `stop` awaits tasks that it cancels, and what it awaits may hang."""
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait([stopping], timeout=ANSWER_SECONDS)
-    if not stopping.done():
-        stopping.cancel()
-    elif not stopping.cancelled():
-        stopping.exception()

@@ -187,7 +187,8 @@ class Database:
     async def close(self) -> None:
         for one in {id(self.primary): self.primary, id(self.replica): self.replica}.values():
             try:
-                await asyncio.wait_for(one.close(), 5)
+                async with asyncio.timeout(5):
+                    await one.close()
             except TimeoutError:
                 one.terminate()
 

@@ -1,6 +1,6 @@
 """Clinics that came from files, found again by the key of their source."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,8 +13,7 @@ FROM clinics WHERE source_key = any($1::text[])
 """
 
 ADDRESSES = """
-SELECT id, postal_code, address_lines FROM clinics
-WHERE country = 'US' AND left(postal_code, 5) IN (SELECT unnest($1::text[])) ORDER BY id
+SELECT id, postal_code, address_lines FROM clinics WHERE country = 'US' ORDER BY id
 """
 
 INSERT = """
@@ -59,10 +58,17 @@ async def stored(reader: Reader, source_keys: Sequence[str]) -> dict[str, Stored
     return {record["source_key"]: StoredClinic(record["id"], _row(record)) for record in found}
 
 
-async def addresses(reader: Reader, zips: Sequence[str]) -> list[tuple[int, str, Sequence[str]]]:
-    """(key, postal code, address lines) of the US clinics in these ZIP codes."""
-    found = await reader.fetch(ADDRESSES, zips)
-    return [(record["id"], record["postal_code"], record["address_lines"]) for record in found]
+async def addresses(reader: Reader, zips: Set[str]) -> list[tuple[int, str, Sequence[str]]]:
+    """(key, postal code, address lines) of the US clinics in these ZIP codes.
+
+    All are read and looked through here: a plan that was made before there were clinics would compare each with each ZIP code.
+    """
+    found = await reader.fetch(ADDRESSES)
+    return [
+        (record["id"], record["postal_code"], record["address_lines"])
+        for record in found
+        if record["postal_code"] is not None and record["postal_code"][:5] in zips
+    ]
 
 
 async def insert(tx: Connection, rows: Sequence[ClinicRow]) -> dict[str, int]:

@@ -138,7 +138,7 @@ async def _find_clinics(
     database: Database, mentions: Sequence[_Mention], report: Report, *, create_places: bool, dry_run: bool
 ) -> dict[tuple[str, str], int | None]:
     """Clinics of the places by key (None: one that a dry run would make); the others are reported (rule 44)."""
-    zips = sorted({mention.place.zip5 for mention in mentions})
+    zips = {mention.place.zip5 for mention in mentions}
     known = Addresses(await imported_clinics.addresses(database.primary, zips))
     found: dict[tuple[str, str], int | None] = {}
     unknown: dict[tuple[str, str], list[_Mention]] = defaultdict(list)

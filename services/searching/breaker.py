@@ -10,6 +10,7 @@ import structlog
 from domain.faults import Unavailable
 from domain.search import Candidate, Found, Sort, Wanted
 from domain.search_order import Place
+from services.background import beside
 from services.searching.engines import Engine, EngineAway
 
 DEADLINE_SECONDS: Final = 0.2  # What is left of 300 ms is for the engine that answers instead.
@@ -53,13 +54,8 @@ class Breaker:
         await self._see()
         if not self.closed:
             log.warning("the search engine is not there yet")
-        task = asyncio.create_task(self._watch())
-        try:
+        async with beside(self._watch()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _ask(self, request: Callable[[], Coroutine[Any, Any, T]], *, large: bool = False) -> T:
         if not self.closed or self._waiting >= WAITING_MAX:

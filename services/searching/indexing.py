@@ -125,11 +125,12 @@ class Indexer:
             reason = batch.lost or await self._another(kept, batch.epoch)
             if reason:
                 await self.renew(reason)
+                self._refresh_due = monotonic() + REFRESH_SECONDS  # Every hint is of now.
             elif batch.events and kept:
                 await self._isolated(kept, batch.events)
             self._look_due = monotonic() + LOOK_SECONDS
         self.figures.unreadable += batch.unreadable
-        if now >= self._refresh_due and await self.refresh() < REFRESHED_AT_ONCE:
+        if monotonic() >= self._refresh_due and await self.refresh() < REFRESHED_AT_ONCE:
             self._refresh_due = monotonic() + REFRESH_SECONDS
 
     async def _another(self, kept: str | None, heard: str) -> str | None:

@@ -5,13 +5,14 @@ Run as `python -m tests.adapters.joining kafka|outbox ADDRESS GROUP EPOCH`; of K
 
 import asyncio
 import sys
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 
 from adapters.kafka.connection import Broker
 from adapters.kafka.group import KafkaGroup
 from adapters.postgres.database import connect
 from adapters.postgres.outbox_group import OutboxGroup
+from domain.faults import Unavailable
 from services.searching.targets import Member
 
 
@@ -19,15 +20,18 @@ async def join(kind: str, address: str, group: str, epoch: str) -> None:
     kafka = kind == "kafka"
     member: Member = KafkaGroup(Broker(address), group) if kafka else OutboxGroup(partial(connect, address), group)
     _say("joining")
-    async with aclosing(member.batches()) as batches:
-        async for batch in batches:
-            if batch.lost:
-                _say("lost")
-            mine = [event.outbox_id for event in batch.events if not kafka or event.epoch == epoch]
-            await asyncio.sleep(0.01 if mine else 0)
-            await member.done(batch)
-            for one in mine:
-                _say(f"done {one}")
+    while True:  # As an indexer does it.
+        with suppress(Unavailable):
+            async with aclosing(member.batches()) as batches:
+                async for batch in batches:
+                    if batch.lost:
+                        _say("lost")
+                    mine = [event.outbox_id for event in batch.events if not kafka or event.epoch == epoch]
+                    await asyncio.sleep(0.01 if mine else 0)
+                    await member.done(batch)
+                    for one in mine:
+                        _say(f"done {one}")
+        await asyncio.sleep(0.5)
 
 
 def _say(text: str) -> None:

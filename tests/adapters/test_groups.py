@@ -98,7 +98,7 @@ async def joining(kind: str, address: str, group: str, epoch: str = "") -> Async
         await listening
 
 
-async def until(there: Callable[[], bool], seconds: float = 150) -> None:
+async def until(there: Callable[[], bool], seconds: float = 40) -> None:
     async with asyncio.timeout(seconds):
         while not there():  # noqa: ASYNC110 - of several processes at once
             await asyncio.sleep(0.02)
@@ -106,7 +106,7 @@ async def until(there: Callable[[], bool], seconds: float = 150) -> None:
 
 async def batch_with(member: Member, wanted: Callable[[Batch], bool], *, done: bool = True) -> Batch:
     """The first one like that; those before are done."""
-    async with asyncio.timeout(90), aclosing(member.batches()) as batches:
+    async with asyncio.timeout(30), aclosing(member.batches()) as batches:
         async for batch in batches:
             found = wanted(batch)
             if done or not found:
@@ -198,7 +198,7 @@ async def test_a_message_that_says_nothing_we_know_is_counted_and_passed_over(br
             [message(tag, 0, 5), *((AVAILABILITY, clinic, text) for text in poison), message(tag, 1, 5)]
         )
     unreadable, found, member = 0, list[int](), KafkaGroup(broker, tag)
-    async with asyncio.timeout(90), aclosing(member.batches()) as batches:
+    async with asyncio.timeout(30), aclosing(member.batches()) as batches:
         async for batch in batches:
             unreadable += batch.unreadable
             found += [event.outbox_id for event in batch.events if event.epoch == tag]
@@ -286,7 +286,7 @@ async def test_the_outbox_is_read_once_from_where_the_group_stands(
     assert not one.level
     again = OutboxGroup(partial(connect, url), "tried")
     found: list[int] = []
-    async with asyncio.timeout(90), aclosing(again.batches()) as batches:
+    async with asyncio.timeout(20), aclosing(again.batches()) as batches:
         async for batch in batches:
             assert batch.lost is None
             found += [event.outbox_id for event in batch.events]
@@ -337,7 +337,7 @@ async def test_a_turn_lasts_as_long_as_a_batch_is_worked_on(
     database: Database, member: OutboxGroup, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = OutboxGroup(partial(connect, url), "tried")
-    async with asyncio.timeout(90), aclosing(member.batches()) as batches:
+    async with asyncio.timeout(30), aclosing(member.batches()) as batches:
         batch = await anext(batches)
         waiting = asyncio.create_task(anext(other.batches()))  # type: ignore[arg-type]
         await asyncio.sleep(6.5)  # the server ends a session that says nothing for 5 s
@@ -377,7 +377,7 @@ async def test_another_epoch_is_told_while_one_reads_and_when_one_begins(
     connection = await asyncpg.connect(url)
     try:
         await batch_with(member, bool)
-        async with asyncio.timeout(90), aclosing(member.batches()) as batches:
+        async with asyncio.timeout(20), aclosing(member.batches()) as batches:
             await tell(database, 1)
             await member.done(await anext(batches))
             epoch = str(await renew_epoch(connection))

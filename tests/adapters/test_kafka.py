@@ -229,7 +229,7 @@ async def test_a_pulse_is_told_once(broker: Broker, tag: str) -> None:
             await publisher.publish([(topic, f"k{n}", f"{tag}more") for topic in TOPICS for n in range(50)])
         await publisher.publish([(topic, f"k{n}", f"{tag}end") for topic in TOPICS for n in range(50)])
     # A pulse is told once the slowest partition had it: that may be after the last of what came later in others.
-    async with asyncio.timeout(60), aclosing(_records(KafkaLog(broker))) as records:
+    async with asyncio.timeout(10), aclosing(_records(KafkaLog(broker))) as records:
         async for record in records:
             if tag in record[1]:
                 found.append(record)

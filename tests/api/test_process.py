@@ -13,7 +13,7 @@ import redis.asyncio
 from adapters.postgres.open_times import weeks
 from app.embedded import Addresses
 from app.settings import Settings
-from app.streaming import beside
+from services.background import beside
 from tests.api.client import Client
 from tests.api.inside import DAY, SLOT_PAGE, SNAPSHOT, Counted, inside
 from tests.api.streamed import Streamed

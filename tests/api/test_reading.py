@@ -73,6 +73,8 @@ async def test_pages_of_clinics_cover_everything_once(
     else:
         assert found == await _all(client, document, 100)
         assert len(await _all(client, document, first, km=50.0)) == 3
+        placed = await town.pool.fetchval("SELECT count(*) FROM clinics WHERE active AND latitude IS NOT NULL")
+        assert len(await _all(client, document, first, km=20_100.0)) == placed < len(keys)
 
 
 async def test_pages_of_the_demo_cover_everything_once(live: Client) -> None:

@@ -17,11 +17,11 @@ from adapters.postgres.database import Database, connect, pool
 from adapters.postgres.outbox_group import OutboxGroup
 from adapters.postgres.search_documents import SearchDocuments
 from adapters.postgres.search_sources import Sources
-from app.streaming import beside
 from domain.faults import Unavailable
 from domain.indexing import Kept
 from domain.search import Document, Pair
 from domain.streams import CalendarEvent
+from services.background import beside
 from services.relaying import Relay
 from services.searching import synonyms
 from services.searching.indexing import Indexer

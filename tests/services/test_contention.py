@@ -72,6 +72,27 @@ async def test_who_is_cancelled_while_waiting_leaves_the_queue_in_order() -> Non
     assert shield._queues == {}
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2])
+async def test_a_cancellation_that_comes_with_the_turn_is_not_lost(steps: int) -> None:
+    """As when a client leaves at that moment, or the process ends: who goes on all the same is waited for in vain."""
+    shield, end = Shield(), asyncio.Event()
+
+    async def attempt() -> None:
+        async with shield.queued(SLOT):
+            await end.wait()
+
+    async with shield.queued(SLOT):
+        waiting = asyncio.create_task(attempt())
+        await asyncio.sleep(0.01)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(5):
+            await waiting
+    assert shield._queues == {}
+
+
 async def test_a_stampede_costs_few_statements(world: World, database_url: str) -> None:
     clinic, kind = await world.clinic(), await world.visit_type(30)
     provider = await world.provider([clinic], [kind])

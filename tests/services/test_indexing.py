@@ -21,13 +21,13 @@ from adapters.postgres import search_documents
 from adapters.postgres.database import connect
 from adapters.postgres.epoch import renew_epoch
 from adapters.postgres.search_sources import Read
-from app.streaming import beside
 from domain import ids
 from domain.catalog import ClinicDraft, ProviderDraft, VisitTypeDraft
 from domain.clinics import GeoPoint, Modality
 from domain.indexing import Batch, Kept, outdated
 from domain.outcomes import AppointmentBooked, ClinicSaved, ProviderSaved, ScheduleSaved, VisitTypeSaved
 from domain.streams import CalendarEvent
+from services.background import beside
 from services.catalog import Catalog
 from services.relaying import Relay
 from services.schedules import HoursInput, Schedules
@@ -443,8 +443,12 @@ async def test_what_is_older_changes_nothing(town: Town) -> None:
 async def test_an_engine_that_is_away_holds_up_nobody_and_misses_nothing(town: Town) -> None:
     here, memory = town.here, Memory()
     other = Indexer(here.sources, memory, here.member("search-memory"), pace=0.05)
+
+    async def renewed() -> bool:
+        return other.figures.renewals == 1
+
     async with here.running(), beside(other.run()):
-        await until(other.is_filled)
+        await until(renewed)
         memory.away = True
         for name in ("Dr Ash", "Dr Birch", "Dr Cedar"):
             await town.provider(town.both, name=name)

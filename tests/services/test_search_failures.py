@@ -21,12 +21,12 @@ from adapters.postgres.epoch import renew_epoch
 from adapters.postgres.outbox_group import OutboxGroup
 from adapters.postgres.search import PostgresEngine
 from adapters.postgres.standing import Standing
-from app.streaming import beside
 from domain import ids
 from domain.catalog import ProviderDraft
 from domain.outcomes import ProviderSaved
 from domain.search import Pair, Sort
 from domain.search_filters import Filter
+from services.background import beside
 from services.catalog import Catalog
 from services.searching.breaker import Breaker
 from services.searching.engines import Start

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -103,6 +103,8 @@ class Crowd:
             if len(self.book.live) < 60:
                 continue
             who, one, taken = self.book.live.pop(self.chance.randrange(len(self.book.live)))
+            if taken.starts_at < datetime.now(UTC) + timedelta(minutes=1):
+                continue  # What has begun is not cancelled.
             taken.until = monotonic()
             got = await self.here.services.changing.cancel(who, one.id, one.version, None, new_key())
             assert isinstance(got, AppointmentCancelled), got
