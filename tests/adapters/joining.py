@@ -31,6 +31,7 @@ async def join(kind: str, address: str, group: str, epoch: str) -> None:
                     await member.done(batch)
                     for one in mine:
                         _say(f"done {one}")
+        _say("out")
         await asyncio.sleep(0.5)
 
 

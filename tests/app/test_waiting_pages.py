@@ -460,6 +460,7 @@ async def test_an_earlier_time_that_is_taken_moves_the_appointment_and_ends_the_
     await listed.goto(live_server.url + "/wait")
     await expect(listed.get_by_role("list", name="Waiting for")).to_be_visible()
     before = await listed.get_by_text("You wait for an earlier time.").locator("..").locator("b").inner_text()
+    same = await listed.locator("li b", has_text=before).count()  # There may be one at that hour in another zone.
     await desk.cancel(other)
     await expect(listed.get_by_text("is kept for you until")).to_be_visible()
     await assert_accessible(listed)
@@ -469,7 +470,7 @@ async def test_an_earlier_time_that_is_taken_moves_the_appointment_and_ends_the_
     await page.get_by_role("button", name="Move my appointment to this time").click()
     await expect(heading(page)).to_have_text("You are booked")
     await expect(listed.get_by_text("You are on no waitlist.")).to_be_visible()
-    await expect(listed.locator("li b", has_text=before)).to_have_count(0)
+    await expect(listed.locator("li b", has_text=before)).to_have_count(same - 1)
     await assert_accessible(listed)
     moved = await desk.appointment(own["appointmentId"])
     assert (moved["version"], moved["status"]) == (own["version"] + 1, "BOOKED")

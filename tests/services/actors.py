@@ -43,7 +43,10 @@ class Line:
 class Crowd:
     """A few providers at two clinics, an opening with two places, a few patients and a clerk, wanted by everybody."""
 
-    def __init__(self, world: World, rng: random.Random, people: int, providers: int) -> None:
+    def __init__(
+        self, world: World, rng: random.Random, people: int, providers: int, loud: tuple[type[Exception], ...] = ()
+    ) -> None:
+        self.loud = loud
         self.world, self.rng = world, rng
         self.sizes = people, providers
         self.history: list[Line] = []
@@ -121,7 +124,7 @@ class Crowd:
     ) -> None:
         try:
             outcome: Any = await asked
-        except (Unavailable, RequestInProgress) as error:
+        except (Unavailable, RequestInProgress, *self.loud) as error:
             outcome = f"{type(error).__name__} {error}".strip()
         if isinstance(outcome, SlotHeld):
             held.append((viewer, outcome.hold.id))
@@ -151,11 +154,23 @@ class Crowd:
             await self.world.wait(seconds=100)
 
 
-async def crowd(url: str, actors: int, actions: int, seed: int, *, people: int = 4, providers: int = 2) -> Crowd:
-    """Actors in three processes' worth of services, each pair of hands with its own memory."""
+async def crowd(
+    url: str,
+    actors: int,
+    actions: int,
+    seed: int,
+    *,
+    people: int = 4,
+    providers: int = 2,
+    loud: tuple[type[Exception], ...] = (),
+) -> Crowd:
+    """Actors in three processes' worth of services, each pair of hands with its own memory.
+
+    `loud`: how a mutant may fail without ending the whole.
+    """
     pools = [await pool(url, size=6) for _ in range(3)]
     try:
-        found = Crowd(World.on(pools[0]), random.Random(seed), people, providers)
+        found = Crowd(World.on(pools[0]), random.Random(seed), people, providers, loud)
         await found.begin()
         hands = [found.act(n, World.on(pools[n % 3]), actions) for n in range(actors)]
         ticking = asyncio.create_task(found.watch())

@@ -86,6 +86,8 @@ export class Waiting {
   #key = newKey();
   #unknown: () => Promise<void> = () => this.begin();
   #stop = () => {};
+  #asked = 0;
+  #shown = 0;
 
   /** `earlier`: an appointment of that kind is to be moved, the soonest if none was chosen before. Without clinic and kind of visit: the list. */
   constructor(readonly asked: { clinic: string; visitType: string; provider: string; earlier: boolean }) {}
@@ -271,10 +273,15 @@ export class Waiting {
   }
 
   async #mine(patient: Patient): Promise<Entry | null> {
+    const turn = ++this.#asked;
     const { viewer } = await ask<{ viewer: { patient: Mine | null } }>("/graphql", mineQuery, {}, { token: patient.token });
     const all = viewer.patient?.waitlistEntries ?? [];
-    this.entries.value = all.filter(({ status }) => WAITS.has(status));
-    this.own.value = (viewer.patient?.appointments.edges ?? []).map(({ node }) => node);
+    if (turn > this.#shown) {
+      // What was asked later may be answered first: nothing older takes its place.
+      this.#shown = turn;
+      this.entries.value = all.filter(({ status }) => WAITS.has(status));
+      this.own.value = (viewer.patient?.appointments.edges ?? []).map(({ node }) => node);
+    }
     const here = all.filter(
       ({ clinic, visitType }) => clinic.id === this.asked.clinic && visitType.id === this.asked.visitType,
     );
