@@ -147,7 +147,10 @@ class Searching:
             starts = await self._calendar.earliest(
                 (one.pair, providers[one.pair[0]].visit_type_keys if own is None else own) for one in known
             )
-        hits = [_hit(wanted, one, providers[one.pair[0]], clinics[one.pair[1]], kinds, starts) for one in known]
+        active = sorted(
+            (kind for kind in kinds.values() if kind.active), key=lambda kind: (folding.fold(kind.name), kind.key)
+        )
+        hits = [_hit(wanted, one, providers[one.pair[0]], clinics[one.pair[1]], active, starts) for one in known]
         return hits, kinds
 
 
@@ -182,15 +185,14 @@ def _hit(
     match: Match,
     provider: Provider,
     clinic: Clinic,
-    kinds: Mapping[int, VisitType],
+    kinds: Sequence[VisitType],
     starts: Mapping[Pair, Start],
 ) -> Hit:
     near, start = wanted.near, starts.get(match.pair)
     said: list[str] = []
     if wanted.parts:
-        offered = [kinds[key] for key in provider.visit_type_keys if key in kinds and kinds[key].active]
-        offered.sort(key=lambda kind: (folding.fold(kind.name), kind.key))
-        shown = search_matched.Hit(provider, clinic, offered)
+        keys = set(provider.visit_type_keys)
+        shown = search_matched.Hit(provider, clinic, [kind for kind in kinds if kind.key in keys])
         said = search_matched.matched(wanted.parts, shown, synonyms.of_specialties(), languages.english)
     return Hit(
         provider,
