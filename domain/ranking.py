@@ -2,7 +2,7 @@
 gives the same decision, whoever reckons it and whenever.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -34,6 +34,12 @@ class Reason(Enum):
     NOTICE = "too soon for the notice asked for"
     NOT_EARLIER = "not before the present appointment"
     BUSY = "the patient is busy at that time"
+
+    # A decision looks up thousands of them; the enum's own would hash the name each time.
+    __hash__ = object.__hash__
+
+
+_REASONS = tuple(Reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +177,26 @@ def plan(situation: Situation) -> list[Verdict]:
     now_minute = situation.now.timestamp() / 60
     verdicts: dict[int, Verdict] = {}
     ranked: list[tuple[tuple[int | datetime, ...], Candidate, Place]] = []
+    found: dict[tuple[Hashable, ...], Place | tuple[Reason, ...]] = {}
     for one in situation.candidates:
-        best = _best(one, situation, by_type.get(one.visit_type_key, ()), now_minute)
+        general = _general(one, situation.freed)
+        if general:
+            verdicts[one.key] = Verdict(one.key, AllocationOutcome.NOT_ELIGIBLE, reasons=tuple(general))
+            continue
+        # Most people wish for one of a few things: what is true of one of them is true of all who wish the same.
+        wish = (
+            one.visit_type_key,
+            one.first_date,
+            one.last_date,
+            one.notice_minutes,
+            one.before,
+            one.windows,
+            one.busy,
+        )
+        best = found.get(wish)
+        if best is None:
+            possible = by_type.get(one.visit_type_key, ())
+            best = found[wish] = _best(one, possible, situation.zone, now_minute)
         if isinstance(best, Place):
             ranked.append((rank_key(one, best.left, situation.now), one, best))
         else:
@@ -207,27 +231,26 @@ def merits(urgency: int, joined_at: datetime, named: bool, left: int, at: dateti
     return [*told, "asked for this provider"] if named else told
 
 
-def _best(
-    one: Candidate, situation: Situation, possible: Sequence[Place], now_minute: float
-) -> Place | tuple[Reason, ...]:
+def _best(one: Candidate, possible: Sequence[Place], zone: ZoneInfo, now_minute: float) -> Place | tuple[Reason, ...]:
     """The first of the places that the entry can use; or why there is none."""
-    freed = situation.freed
-    if (
-        one.status is not EntryStatus.ACTIVE or one.had_it or one.newcomer or not one.movable
-        or one.patient_key == freed.giver or (one.provider_keys and freed.provider_key not in one.provider_keys)
-    ):  # fmt: skip
-        return tuple(_general(one, freed))
     failed = set[Reason]()
     for place in possible:
-        reason = _why_not(one, place, situation.zone, now_minute)
+        reason = _why_not(one, place, zone, now_minute)
         if reason is None:
             return place
         failed.add(reason)
-    return tuple(reason for reason in Reason if reason in failed) or (Reason.NO_ROOM,)
+    if len(failed) > 1:
+        return tuple([reason for reason in _REASONS if reason in failed])
+    return tuple(failed) or (Reason.NO_ROOM,)
 
 
-def _general(one: Candidate, freed: Freed) -> list[Reason]:
+def _general(one: Candidate, freed: Freed) -> Sequence[Reason]:
     """What keeps the entry from any part of the freed time."""
+    if (
+        one.status is EntryStatus.ACTIVE and one.movable and not one.had_it and not one.newcomer
+        and one.patient_key != freed.giver and (not one.provider_keys or freed.provider_key in one.provider_keys)
+    ):  # fmt: skip
+        return ()
     why = []
     if one.status is not EntryStatus.ACTIVE:
         why.append(Reason.SUSPENDED if one.status is EntryStatus.SUSPENDED else Reason.HAS_OFFER)
