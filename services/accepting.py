@@ -21,9 +21,10 @@ from domain.outcomes import (
     OfferGone,
     PatientConflict,
 )
+from domain.streams import Position
 from domain.waitlist import EntryStatus, OfferStatus
 from services import claims, offering, replays
-from services.desk import Desk, Filled, LockMissing, RolledBack, conflict
+from services.desk import Desk, Filled, LockMissing, RolledBack, conflict, recorded
 from services.desk import wanted as wanted_time
 
 TRIES: Final = 3
@@ -143,10 +144,9 @@ async def _book(tx: Connection, wanted: Wanted, stored: StoredOffer) -> Any:
     if owners[0] is None:
         raise Unavailable("an offer without its time")
     made = _visit(stored, owners[0], 1, wanted.reason)
-    if not await appointments.book(tx, made, wanted.viewer, stored.now):
-        raise RolledBack(PatientConflict(None))
+    position = await _record(tx, wanted, stored, made, [await _told(tx, stored)], {})
     await _end(tx, stored, made)
-    return await _answer(tx, wanted, stored, made, [await _told(tx, stored)], {})
+    return await _answer(tx, wanted, stored, made, position)
 
 
 async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer, locked: Locked) -> Any:
@@ -171,7 +171,7 @@ async def _move(tx: Connection, desk: Desk, wanted: Wanted, stored: StoredOffer,
     else:
         told = [(old_resource, locked.told_clinics, claims.payload([freed], closed)), await _told(tx, stored)]
     named = {"fromClinic": ids.node(ids.CLINIC, before.clinic_key)} if before.clinic_key != after.clinic_key else {}
-    return await _answer(tx, wanted, stored, after, told, named)
+    return await _answer(tx, wanted, stored, after, await _record(tx, wanted, stored, after, told, named))
 
 
 async def _end(tx: Connection, stored: StoredOffer, made: Appointment) -> None:
@@ -180,27 +180,32 @@ async def _end(tx: Connection, stored: StoredOffer, made: Appointment) -> None:
     await waitlist.set_status(tx, stored.offer.entry_key, EntryStatus.FULFILLED, 0, made.key)
 
 
-async def _answer(
+async def _record(
     tx: Connection,
     wanted: Wanted,
     stored: StoredOffer,
-    made: Appointment,
+    visit: Appointment,
     told: list[tuple[int, list[int], dict[str, Any]]],
     named: dict[str, Any],
-) -> OfferAccepted | AppointmentBooked:
-    entry_key = stored.offer.entry_key
-    outcome = replays.waiting("OfferAccepted", entry_key, made)
+) -> Position | None:
+    outcome = replays.waiting("OfferAccepted", stored.offer.entry_key, visit)
     if wanted.booking:
-        outcome = replays.changed("AppointmentBooked", made)
+        outcome = replays.changed("AppointmentBooked", visit)
     events: list[Told] = [event for one in told for event in changes.told_to(*one)]
     change = Change(
-        wanted.viewer, wanted.request, stored.now, outcome, f"appointment:{made.key}", made.clinic_key,
-        made.patient_key, (made.key, made.version), events, named,
+        wanted.viewer, wanted.request, stored.now, outcome, f"appointment:{visit.key}", visit.clinic_key,
+        visit.patient_key, (visit.key, visit.version), events, named, visit if visit.version == 1 else None,
     )  # fmt: skip
-    position = await changes.record(tx, change)
+    return await recorded(tx, change)
+
+
+async def _answer(
+    tx: Connection, wanted: Wanted, stored: StoredOffer, visit: Appointment, position: Position | None
+) -> OfferAccepted | AppointmentBooked:
     if wanted.booking:
-        return AppointmentBooked(made, str(position))
-    return OfferAccepted(made, (await waitlist.entries(tx, [entry_key]))[entry_key])
+        return AppointmentBooked(visit, str(position))
+    entry_key = stored.offer.entry_key
+    return OfferAccepted(visit, (await waitlist.entries(tx, [entry_key]))[entry_key])
 
 
 async def _told(tx: Connection, stored: StoredOffer) -> tuple[int, list[int], dict[str, Any]]:

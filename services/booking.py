@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from adapters.postgres import allocations, appointments, bookings, changes, holds, locks
+from adapters.postgres import allocations, bookings, changes, holds, locks
 from adapters.postgres.allocations import Extension
 from adapters.postgres.bookings import Facts, Wanted
 from adapters.postgres.changes import Change, Request, Told
@@ -27,7 +27,7 @@ from domain.outcomes import (
 )
 from services import accepting, claims, replays, requests
 from services.claims import Granted, Offered, Purpose, Taken
-from services.desk import Desk, RolledBack, conflict, end_meeting, told, wanted
+from services.desk import Desk, RolledBack, conflict, end_meeting, recorded, told, wanted
 
 HoldOutcome = SlotHeld | SlotTaken | PolicyViolation | IdempotencyMismatch | NotFound
 ReleaseOutcome = HoldReleased | IdempotencyMismatch | NotFound
@@ -240,14 +240,12 @@ class Booking:
             key, 1, AppointmentStatus.BOOKED, want.patient_key, want.provider_key, want.clinic_key,
             want.visit_type_key, want.opening_key, granted.starts_at, granted.ends_at, reason,
         )  # fmt: skip
-        if not await appointments.book(tx, appointment, viewer, facts.now):
-            raise RolledBack(PatientConflict(None))
         await end_meeting(tx, granted)
         change = Change(
             viewer, request, facts.now, replays.changed("AppointmentBooked", appointment), f"appointment:{key}",
-            want.clinic_key, want.patient_key, (key, 1), told(facts, granted),
+            want.clinic_key, want.patient_key, (key, 1), told(facts, granted), made=appointment,
         )  # fmt: skip
-        return AppointmentBooked(appointment, str(await changes.record(tx, change)))
+        return AppointmentBooked(appointment, str(await recorded(tx, change)))
 
 
 async def end_holds(tx: Connection, viewer: Viewer, request: Request, ended: list[holds.StoredHold], state: str) -> str:

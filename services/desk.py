@@ -8,13 +8,14 @@ from typing import Any
 from adapters.postgres import appointments, changes, holds
 from adapters.postgres.bookings import Facts, Wanted
 from adapters.postgres.calendars import KnownSchedules
-from adapters.postgres.changes import Request, Told
+from adapters.postgres.changes import Change, ElsewhereThen, Request, Told
 from adapters.postgres.database import Connection, Database
 from adapters.postgres.decisions import KnownWishes
 from domain import booking, waitlist
 from domain.access import Viewer
 from domain.ids import SlotKey
 from domain.outcomes import IdempotencyMismatch, NotFound, PatientConflict, SlotTaken
+from domain.streams import Position
 from services import claims
 from services.alternatives import Alternatives
 from services.claims import Granted, Taken
@@ -114,6 +115,14 @@ def told(facts: Facts, granted: Granted, expires_at: datetime | None = None) -> 
     closed = claims.until(claims.span(granted.from_at, granted.to_at), expires_at)
     payload = claims.payload(granted.opened, [closed])
     return changes.told_to(granted.resource_key, facts.told_clinics, payload)
+
+
+async def recorded(tx: Connection, change: Change) -> Position | None:
+    """What `changes.record` answers. Leaves the transaction where the patient of an appointment that is made is somewhere else."""
+    try:
+        return await changes.record(tx, change)
+    except ElsewhereThen:
+        raise RolledBack(PatientConflict(None)) from None
 
 
 async def conflict(tx: Connection, viewer: Viewer, key: int) -> PatientConflict:

@@ -20,6 +20,10 @@ from domain.streams import CalendarEvent, OfferEvent, VisitEvent, addressed
 
 TRY_LOCK_SECONDS: Final = 1.0
 BREATH_SECONDS: Final = 0.005  # Between two looks at least: one for each of many commits would cost bookings.
+CROWDED_BREATH_SECONDS: Final = (
+    0.02  # While a second brings more rows than this, whose looks and readers cost more than they gain.
+)
+CROWDED_ROWS: Final = 200
 BUSY_SECONDS: Final = 0.01
 IDLE_SECONDS: Final = 0.05
 BUSY_FOR_SECONDS: Final = 1.0
@@ -154,6 +158,7 @@ class _Term:
         self._published = 0
         self._horizon = Horizon(None)
         self._relayed = 0
+        self._breath = BREATH_SECONDS
         self._pulse_due = self._trim_due = 0.0
 
     async def serve(self) -> None:
@@ -174,7 +179,7 @@ class _Term:
                 busy_until = now + BUSY_FOR_SECONDS
             if await self._relay.wait(BUSY_SECONDS if now < busy_until else IDLE_SECONDS):
                 busy_until = monotonic() + BUSY_FOR_SECONDS
-                await asyncio.sleep(max(0.0, begun + BREATH_SECONDS - monotonic()))
+                await asyncio.sleep(max(0.0, begun + self._breath - monotonic()))
 
     async def _number(self) -> Numbered:
         publishing = self._relay.publisher is not None
@@ -218,6 +223,7 @@ class _Term:
         if self._relay.publisher is not None:
             await self._patiently(self._relay.publisher.pulse(orjson.dumps(pulse.envelope()).decode()))
         self._relay.told(Beat(True, self._relayed, backlog, age))
+        self._breath = CROWDED_BREATH_SECONDS if self._relayed > CROWDED_ROWS else BREATH_SECONDS
         self._relayed = 0
         self._relay.grown()
 

@@ -16,16 +16,6 @@ APPOINTMENTS = """
 SELECT a.*, c.time_zone FROM appointments AS a JOIN clinics AS c ON c.id = a.clinic_id WHERE a.id = any($1::bigint[])
 """
 
-BOOK = """
-WITH booked AS (
-    INSERT INTO appointments (id, status, patient_id, provider_id, clinic_id, visit_type_id, opening_id, starts_at, ends_at, reason)
-    VALUES ($1, 'booked', $2, $3, $4, $5, $6, $7, $8, $9)
-    ON CONFLICT DO NOTHING RETURNING id, starts_at
-)
-INSERT INTO appointment_events (appointment_id, version, at, by_role, subject, change, status, starts_at)
-SELECT id, 1, $10, $11, $12, 'booked', 'booked', starts_at FROM booked RETURNING appointment_id
-"""
-
 MOVE = """
 WITH moved AS (
     UPDATE appointments SET version = version + 1, status = 'booked', provider_id = $3, clinic_id = $4, opening_id = $5,
@@ -125,26 +115,6 @@ async def under_lock(tx: Reader, key: int) -> Locked | None:
     return Locked(
         appointment_of(row), row["now"], row["cancel_until_minutes"], allocation, row["status_at"], row["told_clinics"]
     )
-
-
-async def book(tx: Connection, appointment: Appointment, viewer: Viewer, now: datetime) -> bool:
-    """False where the patient is somewhere else at that time: then the caller rolls back."""
-    row = await tx.fetchrow(
-        BOOK,
-        appointment.key,
-        appointment.patient_key,
-        appointment.provider_key,
-        appointment.clinic_key,
-        appointment.visit_type_key,
-        appointment.opening_key,
-        appointment.starts_at,
-        appointment.ends_at,
-        appointment.reason,
-        now,
-        viewer.role.value,
-        viewer.subject,
-    )
-    return row is not None
 
 
 async def move(tx: Connection, before: Appointment, to: Appointment, viewer: Viewer, now: datetime) -> bool:

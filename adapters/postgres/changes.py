@@ -12,13 +12,22 @@ import structlog
 
 from adapters.postgres.database import Connection, Reader
 from domain.access import Viewer
+from domain.appointments import Appointment
 from domain.faults import Unavailable
 from domain.streams import Position
 
 log = structlog.get_logger()
 
+# An appointment that is made is written with what tells of it: $20 to $25, its provider null where none is.
 RECORD = """
-WITH bumped AS (
+WITH made AS (
+    INSERT INTO appointments (id, status, patient_id, provider_id, clinic_id, visit_type_id, opening_id, starts_at, ends_at, reason)
+    SELECT $7, 'booked', $9, $20::bigint, $6, $21, $22, $23, $24, $25 WHERE $20 IS NOT NULL
+    ON CONFLICT DO NOTHING RETURNING id, starts_at
+), noted AS (
+    INSERT INTO appointment_events (appointment_id, version, at, by_role, subject, change, status, starts_at)
+    SELECT id, 1, $1, $15, $10, 'booked', 'booked', starts_at FROM made
+), bumped AS (
     UPDATE resources SET version = version + 1 WHERE id = any($2::bigint[]) RETURNING id, version
 ), told AS (
     INSERT INTO outbox (
@@ -49,7 +58,7 @@ WITH bumped AS (
     INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
     VALUES ($1, $10, $15, $9, $16, $17, $18)
 )
-SELECT (SELECT epoch FROM stream_epoch) AS epoch, p.xid::text::bigint AS xid, p.id AS outbox_id,
+SELECT (SELECT epoch FROM stream_epoch) AS epoch, EXISTS (SELECT FROM made) AS made, p.xid::text::bigint AS xid, p.id AS outbox_id,
     ARRAY(SELECT id FROM bumped ORDER BY id) AS resources, ARRAY(SELECT version FROM bumped ORDER BY id) AS versions
 FROM (VALUES (1)) AS one LEFT JOIN point AS p ON true
 """
@@ -126,7 +135,9 @@ class By:
 
 @dataclass(slots=True)
 class Change:
-    """`clinic_key` is whose stream the cursor names; an `appointment` (key, version) goes to the staff and patient topics."""
+    """`clinic_key` is whose stream the cursor names; an `appointment` (key, version) goes to the staff and patient topics.
+    `made`: that appointment, where it is new.
+    """
 
     viewer: Viewer
     request: Request
@@ -138,16 +149,23 @@ class Change:
     appointment: tuple[int, int] | None = None
     told: list[Told] = field(default_factory=list)
     appointment_payload: dict[str, Any] = field(default_factory=dict)
+    made: Appointment | None = None
+
+
+class ElsewhereThen(Exception):
+    """The patient of an appointment that was to be made is somewhere else at that time (rule 13): the caller rolls back."""
 
 
 async def record(tx: Connection, change: Change) -> Position | None:
     """Writes all of it in one statement; answers where the clinic's stream stands after it, if a calendar changed.
 
-    What can't be written down is not done, and the transaction is undone.
+    What can't be written down is not done, and the transaction is undone. Raises ElsewhereThen.
     """
     with written_down():
         row = await tx.fetchrow(RECORD, *_columns(change))
     assert row is not None
+    if change.made is not None and not row["made"]:
+        raise ElsewhereThen
     change.request.versions.clear()  # What an attempt wrote that was rolled back is none.
     change.request.versions.update(zip(row["resources"], row["versions"], strict=True))
     return _position(row, change.clinic_key or 0) if row["xid"] is not None else None
@@ -165,6 +183,7 @@ def written_down() -> Iterator[None]:
 
 def _columns(change: Change) -> tuple[Any, ...]:
     appointment_key, appointment_version = change.appointment or (None, None)
+    made = change.made
     return (
         change.at,
         list({told.resource_key for told in change.told}),
@@ -185,6 +204,12 @@ def _columns(change: Change) -> tuple[Any, ...]:
         change.entity,
         change.viewer.request_id,
         change.appointment_payload,
+        made and made.provider_key,
+        made and made.visit_type_key,
+        made and made.opening_key,
+        made and made.starts_at,
+        made and made.ends_at,
+        made and made.reason,
     )
 
 

@@ -47,7 +47,7 @@ class OutboxLog:
                 if page.pulse is not None and page.pulse.at != self._pulse_at:
                     self._pulse_at = page.pulse.at
                     yield AVAILABILITY, orjson.dumps(page.pulse.envelope()).decode()
-                if not page.entries:
+                if len(page.entries) < stream.BATCH:
                     await self._wait()
         finally:
             await disconnect(connection)

@@ -74,12 +74,14 @@ SELECT coalesce((
 """
 
 # Pulse and rows in one view: whatever the pulse speaks of has a place at or before the last row, if the batch was not cut.
+# OFFSET 0 keeps the look-ups by key: a plan made while a table is empty would otherwise read all of it for each row, for ever.
 READ = """
 SELECT e.epoch::text AS epoch, p.at AS pulse_at, p.horizon_age, p.position AS head, s.*
 FROM stream_pulse AS p JOIN stream_epoch AS e ON true LEFT JOIN LATERAL (
     SELECT t.position, t.seq, o.topic, o.clinic_id, o.id AS outbox_id, o.xid::text::bigint AS xid, o.at, o.resource_id,
         o.resource_version, o.appointment_id, o.appointment_version, o.patient_id, o.payload, n.provider_id AS opened_by
-    FROM stream AS t JOIN outbox AS o ON o.id = t.outbox_id LEFT JOIN openings AS n ON n.id = o.resource_id
+    FROM stream AS t CROSS JOIN LATERAL (SELECT * FROM outbox AS x WHERE x.id = t.outbox_id OFFSET 0) AS o
+    LEFT JOIN LATERAL (SELECT x.provider_id FROM openings AS x WHERE x.id = o.resource_id OFFSET 0) AS n ON true
     WHERE t.position > $1 ORDER BY t.position LIMIT $2
 ) AS s ON true
 ORDER BY s.position
