@@ -56,7 +56,7 @@ class Shield:
         entered = False
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(QUEUE_SECONDS_MAX):
+                async with asyncio.timeout(QUEUE_SECONDS_MAX if queue.users > 1 else None):
                     entered = await queue.lock.acquire()
             yield queue.users > 1
         finally:

@@ -12,7 +12,8 @@ import asyncpg
 import orjson
 import pytest
 
-from adapters.postgres.database import Database, connect, pool
+from adapters.postgres import stream
+from adapters.postgres.database import Database, connect, disconnect, pool
 from adapters.postgres.epoch import renew_epoch
 from adapters.postgres.outbox_log import OutboxLog
 from domain import streams
@@ -193,6 +194,34 @@ async def test_a_page_cut_by_its_limit_goes_on(opened: asyncpg.Pool, log: Outbox
     )
     await relayed(Database(opened))
     assert (await Read().of(log, 1203)).numbers() == list(range(1, 1204))
+
+
+async def test_a_plan_that_was_made_while_nothing_was_there_reads_by_key(opened: asyncpg.Pool, url: str) -> None:
+    """VACUUM notes that a table is empty, as after an idle day; what reads on with that plan must not read all for each row."""
+    await opened.execute("VACUUM (ANALYZE) outbox, stream, openings")
+    connection = await connect(url)
+    try:
+        await connection.execute(f"PREPARE page AS {stream.READ}")
+        assert len(await connection.fetch("EXECUTE page (0, 10)")) == 1
+        await opened.execute(
+            "INSERT INTO outbox (at, topic, clinic_id, resource_id, payload)"
+            " SELECT app_now(), 'availability', 1, n, '{\"invalidated\": true}' FROM generate_series(1, 1000) AS n"
+        )
+        await relayed(Database(opened))
+        (plan,) = orjson.loads(await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page (990, 10)"))
+    finally:
+        await disconnect(connection)
+    assert plan["Plan"]["Actual Rows"] == 10
+    assert _rows_read(plan["Plan"]) < 100
+
+
+def _rows_read(node: dict[str, Any]) -> float:
+    """By all scans of tables below, with what they and the joins above them threw away."""
+    own = sum(node.get(f"Rows Removed by {what}", 0) for what in ("Filter", "Join Filter"))
+    if "Relation Name" in node:
+        own += node["Actual Rows"]
+    own *= node["Actual Loops"]
+    return float(own + sum(_rows_read(one) for one in node.get("Plans", ())))
 
 
 async def test_the_pulse_comes_behind_what_it_speaks_of(opened: asyncpg.Pool, log: OutboxLog, url: str) -> None:
