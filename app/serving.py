@@ -245,7 +245,9 @@ async def _greet(built: Product, url: str) -> None:
     lines = [
         "",
         f"  Start page       {url}/",
+        f"  Find a provider  {url}/find",
         f"  Live calendar    {url}/calendar",
+        f"  Waitlist         {url}/wait",
         f"  GraphiQL         {url}/graphql",
         f"  Schema           {url}/schema.graphql",
         f"  Health, metrics  {url}/readyz  {url}/metrics",
