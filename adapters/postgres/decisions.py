@@ -4,16 +4,21 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
+
+import orjson
 
 from adapters.postgres.database import Connection, Reader
 from domain import ids, ranking, zones
-from domain.ranking import RULE_VERSION, Candidate, Freed, Place, Reason, Situation, Verdict
+from domain.ranking import ORDINARY, RULE_VERSION, Candidate, Freed, Place, Plan, Reason, Situation, Standing, Wish
 from domain.waitlist import AllocationOutcome, EntryStatus, Receipt, Window
 
+# Who waits for what the provider offers, and what they have around that time. As for a booking (rule 13): an opening of more than
+# two hours is a time to arrive in, which only meets itself.
 CANDIDATES = """
 WITH waiting AS (
-    SELECT e.id, e.version, e.status, x.starts_at AS before, x.id AS visit_id, x.status AS visit_status,
+    SELECT e.id, e.version, e.patient_id, e.status, x.starts_at AS before, x.id AS visit_id, x.status AS visit_status,
         e.id = any(ARRAY(SELECT entry_id FROM waitlist_offers WHERE cascade_id = $3)) AS had_it,
         NOT (SELECT accepting_new_patients FROM providers WHERE id = $2) AND NOT EXISTS (
             SELECT FROM appointments AS a WHERE a.patient_id = e.patient_id AND a.provider_id = $2
@@ -22,33 +27,34 @@ WITH waiting AS (
     WHERE e.clinic_id = $1 AND e.status IN ('active', 'offered', 'suspended')
         AND e.visit_type_id = any(ARRAY(SELECT visit_type_id FROM provider_visit_types WHERE provider_id = $2))
     ORDER BY e.id
+), listed AS (
+    SELECT array_agg(id) AS ids, array_agg(version) AS versions, array_agg(patient_id) AS patients,
+        jsonb_agg(jsonb_build_array(
+            id, status, floor(extract(epoch FROM before) / 60)::bigint, visit_id, visit_status, had_it, newcomer))
+            FILTER (WHERE status <> 'active' OR visit_id IS NOT NULL OR had_it OR newcomer) AS special
+    FROM waiting
+), busy AS (
+    SELECT a.patient_id, a.id, a.starts_at, a.ends_at FROM appointments AS a
+    WHERE a.patient_id = any((SELECT patients FROM listed)::bigint[]) AND a.status NOT IN ('cancelled', 'entered-in-error')
+        AND (a.opening_id = $6 OR (($6 IS NULL OR $5 - $4::timestamptz <= interval '2 hours')
+            AND (a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
+            AND a.starts_at < $5 AND a.starts_at > $4::timestamptz - interval '24 hours' AND a.ends_at > $4))
+    UNION ALL
+    SELECT o.patient_id, 0, o.starts_at, o.ends_at FROM waitlist_offers AS o
+    WHERE o.patient_id = any((SELECT patients FROM listed)::bigint[]) AND o.status = 'live'
+        AND (o.opening_id = $6 OR (($6 IS NULL OR $5 - $4::timestamptz <= interval '2 hours')
+            AND (o.opening_id IS NULL OR o.ends_at - o.starts_at <= interval '2 hours')
+            AND o.starts_at < $5 AND o.ends_at > $4))
 )
-SELECT array_agg(id) AS ids, array_agg(version) AS versions,
-    jsonb_agg(jsonb_build_array(
-        id, status, floor(extract(epoch FROM before) / 60)::bigint, visit_id, visit_status, had_it, newcomer))
-        FILTER (WHERE status <> 'active' OR visit_id IS NOT NULL OR had_it OR newcomer) AS special
-FROM waiting
+SELECT ids, versions, special, (SELECT jsonb_agg(jsonb_build_array(patient_id, id,
+    floor(extract(epoch FROM starts_at) / 60)::bigint, ceil(extract(epoch FROM ends_at) / 60)::bigint)) FROM busy) AS busy
+FROM listed
 """
 
 WISHES = """
 SELECT w.*, e.visit_type_id, e.patient_id, e.joined_at FROM unnest($1::bigint[], $2::integer[]) AS k (entry_id, version)
 JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = k.version
 JOIN waitlist_entries AS e ON e.id = w.entry_id
-"""
-
-# As for a booking (rule 13): an opening of more than two hours is a time to arrive in, which only meets itself.
-BUSY = """
-SELECT a.patient_id, a.id, a.starts_at, a.ends_at FROM appointments AS a
-WHERE a.patient_id = any($1::text::bigint[]) AND a.status NOT IN ('cancelled', 'entered-in-error')
-    AND (a.opening_id = $4 OR (($4 IS NULL OR $3 - $2::timestamptz <= interval '2 hours')
-        AND (a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
-        AND a.starts_at < $3 AND a.starts_at > $2::timestamptz - interval '24 hours' AND a.ends_at > $2))
-UNION ALL
-SELECT o.patient_id, 0, o.starts_at, o.ends_at FROM waitlist_offers AS o
-WHERE o.patient_id = any($1::text::bigint[]) AND o.status = 'live'
-    AND (o.opening_id = $4 OR (($4 IS NULL OR $3 - $2::timestamptz <= interval '2 hours')
-        AND (o.opening_id IS NULL OR o.ends_at - o.starts_at <= interval '2 hours')
-        AND o.starts_at < $3 AND o.ends_at > $2))
 """
 
 LANES = """
@@ -111,6 +117,7 @@ WISHES_MAX: Final = 100_000
 _GONE: Final = frozenset({"cancelled", "entered-in-error"})
 _STATUSES: Final = (EntryStatus.ACTIVE, EntryStatus.OFFERED, EntryStatus.SUSPENDED)
 _BIT: Final = {reason: 1 << number for number, reason in enumerate(Reason, 8)}
+_shared: Final = lru_cache(maxsize=10_000)(Wish)
 _STATUS_BITS, _HAD_IT, _NEWCOMER, _UNMOVABLE, _OFFERED = 3, 4, 8, 16, 32
 
 
@@ -121,15 +128,32 @@ class Decision:
     key: int
     cascade_key: int
     situation: Situation
-    verdicts: dict[int, Verdict]
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Candidates by key, and the appointments that offers would move: they keep nobody busy."""
+    """Candidates as if nobody were busy. `busy`: appointments (0: live offers) of their patients with the minutes, by patient;
+    `moves`: the appointments that offers would move, by entry: they keep nobody busy."""
 
     candidates: list[Candidate]
+    busy: dict[int, list[tuple[int, int, int]]]
     moves: dict[int, int]
+
+    def between(self, low: int, high: int) -> list[Candidate]:
+        """The candidates with what their patients have in these minutes."""
+        if not self.busy:
+            return self.candidates
+        return [self._with(one, low, high) if one.patient_key in self.busy else one for one in self.candidates]
+
+    def _with(self, one: Candidate, low: int, high: int) -> Candidate:
+        moved = self.moves.get(one.key)
+        meets = [
+            (start, end)
+            for key, start, end in self.busy[one.patient_key]
+            if key != moved and start < high and end > low
+        ]
+        return replace(one, standing=replace(one.standing, busy=tuple(sorted(meets)))) if meets else one
 
 
 class KnownWishes:
@@ -143,17 +167,17 @@ class KnownWishes:
     async def at(self, reader: Reader, wanted: Sequence[tuple[int, int]]) -> list[Candidate]:
         """In the order asked, as if each were waiting and nothing else were known of it."""
         # Whatever others push out while this one reads, what it found stays its own.
-        found = {one: self._known[one] for one in wanted if one in self._known}
-        missing = [one for one in wanted if one not in found]
-        if missing:
-            for row in await reader.fetch(WISHES, [one[0] for one in missing], [one[1] for one in missing]):
-                found[row["entry_id"], row["version"]] = _wishing(row)
-        for one in wanted:
-            self._known[one] = found[one]
-            self._known.move_to_end(one)
+        found = [one for one in map(self._known.get, wanted) if one is not None]
+        if len(found) == len(wanted):
+            return found
+        own = {(one.key, one.version): one for one in found}
+        missing = [one for one in wanted if one not in own]
+        for row in await reader.fetch(WISHES, [one[0] for one in missing], [one[1] for one in missing]):
+            one = _wishing(row)
+            own[one.key, one.version] = self._known[one.key, one.version] = one
         while len(self._known) > self._limit:
             self._known.popitem(last=False)
-        return [found[one] for one in wanted]
+        return [own[one] for one in wanted]
 
     def live(self, epoch: str) -> None:
         """In another life of the database versions begin anew, and the same ones may stand for other wishes."""
@@ -163,51 +187,37 @@ class KnownWishes:
 
 
 def _wishing(row: Any) -> Candidate:
-    return Candidate(
-        row["entry_id"], row["version"], EntryStatus.ACTIVE, row["patient_id"], row["visit_type_id"],
-        tuple(row["provider_ids"]), tuple(Window(*one) for one in row["windows"]), row["first_date"], row["last_date"],
-        row["notice_minutes"], row["urgency"], row["joined_at"],
+    wish = _shared(
+        row["visit_type_id"], tuple(row["provider_ids"]), tuple(Window(*one) for one in row["windows"]),
+        row["first_date"], row["last_date"], row["notice_minutes"],
     )  # fmt: skip
+    return Candidate(row["entry_id"], row["version"], row["patient_id"], wish, row["urgency"], row["joined_at"])
 
 
-async def candidates(reader: Reader, known: KnownWishes, freed: Freed, cascade_key: int | None) -> Waiting:
-    """Waiting entries of the clinic whose visit type the provider offers; who is busy is not looked at yet."""
-    row = await reader.fetchrow(CANDIDATES, freed.clinic_key, freed.provider_key, cascade_key)
+async def candidates(
+    reader: Reader, known: KnownWishes, freed: Freed, cascade_key: int | None, around: tuple[datetime, datetime]
+) -> Waiting:
+    """Waiting entries of the clinic whose visit type the provider offers. `around`: where it matters who is busy."""
+    row = await reader.fetchrow(
+        CANDIDATES, freed.clinic_key, freed.provider_key, cascade_key, *around, freed.opening_key
+    )
     assert row is not None
     if row["ids"] is None:
-        return Waiting([], {})
+        return Waiting([], {}, {})
     found = await known.at(reader, list(zip(row["ids"], row["versions"], strict=True)))
     special = {line[0]: line for line in row["special"] or ()}
     if special:
         found = [_special(one, special[one.key]) if one.key in special else one for one in found]
-    return Waiting(found, {line[0]: line[3] for line in special.values() if line[4] == "booked"})
+    busy: dict[int, list[tuple[int, int, int]]] = {}
+    for patient, *span in row["busy"] or ():
+        busy.setdefault(patient, []).append(tuple(span))
+    return Waiting(found, busy, {line[0]: line[3] for line in special.values() if line[4] == "booked"})
 
 
 def _special(one: Candidate, line: Sequence[Any]) -> Candidate:
     _, status, before, _, visit, had_it, newcomer = line
     movable = visit is None or visit == "booked" or visit in _GONE
-    return replace(one, status=EntryStatus(status), before=before, movable=movable, had_it=had_it, newcomer=newcomer)
-
-
-async def with_busy(
-    reader: Reader, waiting: Waiting, from_at: datetime, to_at: datetime, opening_key: int | None
-) -> list[Candidate]:
-    """The candidates with what their patients have at that time: appointments but the one to be moved, and live offers."""
-    keys = _numbers([one.patient_key for one in waiting.candidates])
-    found: dict[int, list[tuple[int, tuple[int, int]]]] = {}
-    for row in await reader.fetch(BUSY, keys, from_at, to_at, opening_key):
-        span = zones.minutes(row["starts_at"]), -int(-row["ends_at"].timestamp() // 60)
-        found.setdefault(row["patient_id"], []).append((row["id"], span))
-    if not found:
-        return waiting.candidates
-    return [
-        _with(one, found[one.patient_key], waiting.moves.get(one.key)) if one.patient_key in found else one
-        for one in waiting.candidates
-    ]
-
-
-def _with(one: Candidate, meets: Sequence[tuple[int, tuple[int, int]]], moves: int | None) -> Candidate:
-    return replace(one, busy=tuple(sorted(span for key, span in meets if key != moves)))
+    return replace(one, standing=Standing(EntryStatus(status), before, movable, had_it, newcomer))
 
 
 async def free_lane(reader: Reader, opening_key: int) -> int:
@@ -216,29 +226,33 @@ async def free_lane(reader: Reader, opening_key: int) -> int:
     return next(lane for lane in range(len(used) + 1) if lane not in used)
 
 
-async def record(tx: Connection, situation: Situation, verdicts: Sequence[Verdict], cascade_key: int | None) -> int:
+async def record(tx: Connection, situation: Situation, plan: Plan, cascade_key: int | None) -> int:
     """Writes the decision down; answers the cascade that it belongs to, a new one where none was named."""
     freed, some = situation.freed, situation.candidates
     numbers = {id(place): number for number, place in enumerate(situation.places, 1)} | {id(None): 0}
-    rest = {
-        str(at): [one.version, one.before, one.busy]
-        for at, one in enumerate(some)
-        if one.version > 1 or one.before is not None or one.busy
-    }
+    said = {reasons: sum(_BIT[reason] for reason in reasons) for reasons in set(plan.reasons)}
+    marks, rest = [said[reasons] for reasons in plan.reasons], {}
+    for number in plan.offered:
+        marks[number] |= _OFFERED
+    for number, one in enumerate(some):
+        standing = one.standing
+        if standing is not ORDINARY:
+            marks[number] |= _mark(standing)
+        if one.version > 1 or standing.before is not None or standing.busy:
+            rest[str(number)] = [one.version, standing.before, standing.busy]
     cascade: int = await tx.fetchval(
         RECORD, cascade_key, freed.clinic_key, freed.provider_key, situation.now, RULE_VERSION,
         [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit, situation.zone.key],
         [_plain(one) for one in situation.places],
-        _numbers([one.key for one in some]),
-        _numbers([_mark(one, said) for one, said in zip(some, verdicts, strict=True)]),
-        _numbers([said.rank or 0 for said in verdicts]), _numbers([numbers[id(said.place)] for said in verdicts]), rest,
+        _numbers([one.key for one in some]), _numbers(marks), _numbers(plan.ranks),
+        _numbers([*map(numbers.__getitem__, map(id, plan.places))]), rest,
     )  # fmt: skip
     return cascade
 
 
-def _numbers(some: Sequence[int]) -> str:
+def _numbers(some: list[int]) -> str:
     """An array as text: the driver looks at each element several times, which took longer than all the rest."""
-    return "{" + ",".join(map(str, some)) + "}"
+    return "{" + orjson.dumps(some)[1:-1].decode() + "}"
 
 
 def _plain(place: Place) -> list[int | str]:
@@ -252,19 +266,13 @@ def _place(plain: Sequence[Any]) -> Place:
     return Place(kind, start, end, from_minute, to_minute, left, zones.date_of(day))
 
 
-def _mark(one: Candidate, said: Verdict) -> int:
-    mark = 0 if one.status is EntryStatus.ACTIVE else _STATUSES.index(one.status)
-    if one.had_it:
+def _mark(standing: Standing) -> int:
+    mark = _STATUSES.index(standing.status)
+    if standing.had_it:
         mark |= _HAD_IT
-    if one.newcomer:
+    if standing.newcomer:
         mark |= _NEWCOMER
-    if not one.movable:
-        mark |= _UNMOVABLE
-    if said.outcome is AllocationOutcome.OFFERED:
-        mark |= _OFFERED
-    for reason in said.reasons:
-        mark |= _BIT[reason]
-    return mark
+    return mark if standing.movable else mark | _UNMOVABLE
 
 
 def _outcome(mark: int, rank: int) -> AllocationOutcome:
@@ -317,24 +325,24 @@ def _decision(row: Any, wishes: Sequence[Candidate]) -> Decision:
     start, end, giver, opening_key, visit, *zone = row["freed"]
     places = tuple(_place(one) for one in row["starts"])
     freed = Freed(row["clinic_id"], row["provider_id"], start, end, giver, opening_key, tuple(visit) if visit else None)
+    ranks, marks = row["ranks"], row["marks"]
     some = tuple(
-        _marked(one, mark, row["rest"].get(str(at)))
-        for at, (one, mark) in enumerate(zip(wishes, row["marks"], strict=True))
+        replace(one, standing=_standing(mark, row["rest"].get(str(at))))
+        for at, (one, mark) in enumerate(zip(wishes, marks, strict=True))
     )
     situation = Situation(row["at"], zones.named(*(zone or [row["time_zone"]])), freed, places, some)
-    lines = zip(row["entry_ids"], row["marks"], row["ranks"], row["places"], strict=True)
-    verdicts = {
-        key: Verdict(key, _outcome(mark, rank), rank or None, places[number - 1] if number else None, _named(mark))
-        for key, mark, rank, number in lines
-    }
-    return Decision(row["id"], row["cascade_id"], situation, verdicts)
+    offered = sorted((at for at, mark in enumerate(marks) if mark & _OFFERED), key=ranks.__getitem__)
+    got = [places[number - 1] if number else None for number in row["places"]]
+    return Decision(
+        row["id"], row["cascade_id"], situation, Plan(ranks, got, [_named(mark) for mark in marks], offered)
+    )
 
 
-def _marked(one: Candidate, mark: int, rest: Sequence[Any] | None) -> Candidate:
+def _standing(mark: int, rest: Sequence[Any] | None) -> Standing:
     _, before, busy = rest or (1, None, ())
-    return replace(
-        one, status=_STATUSES[mark & _STATUS_BITS], had_it=bool(mark & _HAD_IT), newcomer=bool(mark & _NEWCOMER),
-        movable=not mark & _UNMOVABLE, before=before, busy=tuple((first, last) for first, last in busy),
+    return Standing(
+        _STATUSES[mark & _STATUS_BITS], before, not mark & _UNMOVABLE, bool(mark & _HAD_IT), bool(mark & _NEWCOMER),
+        tuple((first, last) for first, last in busy),
     )  # fmt: skip
 
 

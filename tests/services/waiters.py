@@ -152,7 +152,7 @@ async def all_decisions(world: World) -> list[Decision]:
 
 async def unexplained(world: World) -> list[int]:
     """Decisions that the rules do not decide again as they were written down."""
-    return [one.key for one in await all_decisions(world) if not recomputes(one.situation, one.verdicts)]
+    return [one.key for one in await all_decisions(world) if not recomputes(one.situation, one.plan)]
 
 
 def at(**later: float) -> datetime:
