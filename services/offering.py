@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from adapters.postgres import allocations, calendars, changes, decisions, holds, offers, waitlist
+from adapters.postgres import allocations, calendars, candidates, changes, decisions, holds, offers, waitlist
 from adapters.postgres.allocations import Claim
 from adapters.postgres.appointments import Locked
 from adapters.postgres.calendars import KnownSchedules, Times
 from adapters.postgres.changes import By, Change, Request, Told
 from adapters.postgres.database import Connection
-from adapters.postgres.offers import Made, Source, StoredOffer
+from adapters.postgres.decisions import Made
+from adapters.postgres.offers import StoredOffer
 from domain import availability, ids, ranking, zones
 from domain.access import Viewer
 from domain.calendars import CHUNK_TICKS, chunks
@@ -67,7 +68,7 @@ async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime, by: By) 
         return []
     reach = 0 if given.freed.opening_key else REACH_TICKS * TICK_MINUTES
     around = _instant(given.freed.start - reach), _instant(given.freed.end + reach)
-    waiting = await decisions.candidates(tx, desk.wishes, given.freed, given.cascade_key, around)
+    waiting = await candidates.waiting(tx, desk.wishes, given.freed, given.cascade_key, around)
     if not waiting.candidates:
         return []
     zone, places = await _places(tx, desk.known, given, waiting.candidates)
@@ -76,11 +77,10 @@ async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime, by: By) 
         some = waiting.between(min(one.start for one in places), max(one.end for one in places))
     situation = Situation(now, zone, given.freed, tuple(places), tuple(some))
     plan = ranking.plan(situation)
-    cascade = await decisions.record(tx, situation, plan, given.cascade_key)
-    if not plan.offered:
-        return []
     got = [(some[number], place) for number in plan.offered if (place := plan.places[number])]
-    return await _claim(tx, desk, given, cascade, now, got, by)
+    made, closed = await _claim(tx, desk, given, now, got) if got else ([], [])
+    await decisions.record(tx, situation, plan, given.cascade_key, made, by)
+    return closed
 
 
 async def offer_given_up(tx: Connection, desk: Desk, locked: Locked, by: By) -> list[Closed]:
@@ -95,14 +95,9 @@ async def offer_given_up(tx: Connection, desk: Desk, locked: Locked, by: By) -> 
 
 
 async def _claim(
-    tx: Connection,
-    desk: Desk,
-    given: Gift,
-    cascade: int,
-    now: datetime,
-    chosen: Sequence[tuple[Candidate, Place]],
-    by: By,
-) -> list[Closed]:
+    tx: Connection, desk: Desk, given: Gift, now: datetime, chosen: Sequence[tuple[Candidate, Place]]
+) -> tuple[list[Made], list[Closed]]:
+    """Takes the times of the offers; what is taken is for the stream's event."""
     opening, lane = given.freed.opening_key, 0
     if opening is not None:
         lane = await decisions.free_lane(tx, opening)
@@ -119,9 +114,7 @@ async def _claim(
             raise Unavailable("a time that was given up is not free")
         until = offered_until(now, starts_at, one.wish.notice_minutes, desk.offer_max)
         made.append(Made(one.key, one.patient_key, owner, place.visit_type_key, starts_at, ends_at, until))
-    source = Source(cascade, given.freed.giver, given.freed.provider_key, given.freed.clinic_key, opening, now, by)
-    await offers.make(tx, source, made)
-    return [claims.until(claims.span(*span)) for span in spans]
+    return made, [claims.until(claims.span(*span)) for span in spans]
 
 
 async def _places(

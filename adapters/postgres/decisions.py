@@ -1,73 +1,52 @@
-"""What a decision of the waitlist is made on, and what it leaves behind: one row with a place for every candidate."""
+"""What a decision of the waitlist leaves behind: one row with a place for every candidate, and its offers."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
+from adapters.postgres.candidates import KnownWishes
+from adapters.postgres.changes import By, written_down
 from adapters.postgres.database import Connection, Reader
 from domain import ids, ranking, zones
-from domain.ranking import ORDINARY, RULE_VERSION, Candidate, Freed, Place, Plan, Reason, Situation, Standing, Wish
-from domain.waitlist import AllocationOutcome, EntryStatus, Receipt, Window
-
-# Who waits for what the provider offers, and what they have around that time. As for a booking (rule 13): an opening of more than
-# two hours is a time to arrive in, which only meets itself.
-CANDIDATES = """
-WITH waiting AS (
-    SELECT e.id, e.version, e.patient_id, e.status, x.starts_at AS before, x.id AS visit_id, x.status AS visit_status,
-        e.id = any(ARRAY(SELECT entry_id FROM waitlist_offers WHERE cascade_id = $3)) AS had_it,
-        NOT (SELECT accepting_new_patients FROM providers WHERE id = $2) AND NOT EXISTS (
-            SELECT FROM appointments AS a WHERE a.patient_id = e.patient_id AND a.provider_id = $2
-            AND a.status NOT IN ('cancelled', 'entered-in-error', 'noshow')) AS newcomer
-    FROM waitlist_entries AS e LEFT JOIN appointments AS x ON x.id = e.appointment_id
-    WHERE e.clinic_id = $1 AND e.status IN ('active', 'offered', 'suspended')
-        AND e.visit_type_id = any(ARRAY(SELECT visit_type_id FROM provider_visit_types WHERE provider_id = $2))
-    ORDER BY e.id
-), listed AS (
-    SELECT array_agg(id) AS ids, array_agg(version) AS versions, array_agg(patient_id) AS patients,
-        jsonb_agg(jsonb_build_array(
-            id, status, floor(extract(epoch FROM before) / 60)::bigint, visit_id, visit_status, had_it, newcomer))
-            FILTER (WHERE status <> 'active' OR visit_id IS NOT NULL OR had_it OR newcomer) AS special
-    FROM waiting
-), busy AS (
-    SELECT a.patient_id, a.id, a.starts_at, a.ends_at FROM appointments AS a
-    WHERE a.patient_id = any((SELECT patients FROM listed)::bigint[]) AND a.status NOT IN ('cancelled', 'entered-in-error')
-        AND (a.opening_id = $6 OR (($6 IS NULL OR $5 - $4::timestamptz <= interval '2 hours')
-            AND (a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
-            AND a.starts_at < $5 AND a.starts_at > $4::timestamptz - interval '24 hours' AND a.ends_at > $4))
-    UNION ALL
-    SELECT o.patient_id, 0, o.starts_at, o.ends_at FROM waitlist_offers AS o
-    WHERE o.patient_id = any((SELECT patients FROM listed)::bigint[]) AND o.status = 'live'
-        AND (o.opening_id = $6 OR (($6 IS NULL OR $5 - $4::timestamptz <= interval '2 hours')
-            AND (o.opening_id IS NULL OR o.ends_at - o.starts_at <= interval '2 hours')
-            AND o.starts_at < $5 AND o.ends_at > $4))
-)
-SELECT ids, versions, special, (SELECT jsonb_agg(jsonb_build_array(patient_id, id,
-    floor(extract(epoch FROM starts_at) / 60)::bigint, ceil(extract(epoch FROM ends_at) / 60)::bigint)) FROM busy) AS busy
-FROM listed
-"""
-
-WISHES = """
-SELECT w.*, e.visit_type_id, e.patient_id, e.joined_at FROM unnest($1::bigint[], $2::integer[]) AS k (entry_id, version)
-JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = k.version
-JOIN waitlist_entries AS e ON e.id = w.entry_id
-"""
+from domain.ranking import ORDINARY, RULE_VERSION, Candidate, Freed, Place, Plan, Reason, Situation, Standing
+from domain.waitlist import AllocationOutcome, EntryStatus, Receipt
 
 LANES = """
 SELECT array_agg(lane) FROM allocations WHERE resource_id = $1 AND state <> 'released'
 """
 
+# A decision and the offers that come of it. Each offer leaves an audit row: mostly somebody else's act gives it.
 RECORD = """
-WITH next AS (SELECT nextval('waitlist_decisions_id_seq') AS id)
-INSERT INTO waitlist_decisions (id, cascade_id, clinic_id, provider_id, at, rule_version, freed, starts, entry_ids, marks, ranks,
-    places, rest)
-SELECT id, coalesce($1, id), $2, $3, $4, $5, $6, $7, $8::text::bigint[], $9::text::integer[], $10::text::smallint[],
-    $11::text::smallint[], $12
-FROM next RETURNING cascade_id
+WITH next AS (
+    SELECT nextval('waitlist_decisions_id_seq') AS id
+), decided AS (
+    INSERT INTO waitlist_decisions (id, cascade_id, clinic_id, provider_id, at, rule_version, freed, starts, entry_ids, marks,
+        ranks, places, rest)
+    SELECT id, coalesce($1, id), $2, $3, $4, $5, $6, $7, $8::text::bigint[], $9::text::integer[], $10::text::smallint[],
+        $11::text::smallint[], $12
+    FROM next RETURNING cascade_id
+), made AS (
+    INSERT INTO waitlist_offers (entry_id, patient_id, allocation_id, cascade_id, giver_id, provider_id, clinic_id, visit_type_id,
+        opening_id, starts_at, ends_at, made_at, expires_at)
+    SELECT r.entry_id, r.patient_id, r.allocation_id, d.cascade_id, $13, $3, $2, r.visit_type_id, $14, r.starts_at, r.ends_at, $4,
+        r.expires_at
+    FROM decided AS d CROSS JOIN unnest($15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::timestamptz[],
+        $20::timestamptz[], $21::timestamptz[])
+        AS r (entry_id, patient_id, allocation_id, visit_type_id, starts_at, ends_at, expires_at)
+    RETURNING id, entry_id, patient_id
+), told AS (
+    INSERT INTO outbox (at, topic, clinic_id, patient_id, payload)
+    SELECT $4, 'offers', $2, m.patient_id, jsonb_build_object('offer', m.id, 'status', 'live') FROM made AS m ORDER BY m.id
+), announced AS (
+    INSERT INTO offers_to_plan (offer_id) SELECT m.id FROM made AS m ORDER BY m.id
+), audited AS (
+    INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
+    SELECT $4, $22, $23, m.patient_id, $24, 'offer:' || m.id, $25 FROM made AS m ORDER BY m.id
+)
+UPDATE waitlist_entries AS e SET status = 'offered' FROM made AS m WHERE e.id = m.entry_id
 """
 
 # Who is no candidate stands in no decision, and to find that out each is read whole. So only those are looked at in which the entry
@@ -113,11 +92,8 @@ DELETE FROM waitlist_decisions WHERE id IN (
     FOR UPDATE SKIP LOCKED)
 """
 
-WISHES_MAX: Final = 100_000
-_GONE: Final = frozenset({"cancelled", "entered-in-error"})
 _STATUSES: Final = (EntryStatus.ACTIVE, EntryStatus.OFFERED, EntryStatus.SUSPENDED)
 _BIT: Final = {reason: 1 << number for number, reason in enumerate(Reason, 8)}
-_shared: Final = lru_cache(maxsize=10_000)(Wish)
 _STATUS_BITS, _HAD_IT, _NEWCOMER, _UNMOVABLE, _OFFERED = 3, 4, 8, 16, 32
 
 
@@ -132,92 +108,16 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Candidates as if nobody were busy. `busy`: appointments (0: live offers) of their patients with the minutes, by patient;
-    `moves`: the appointments that offers would move, by entry: they keep nobody busy."""
+class Made:
+    """An offer that is to be written; its time is claimed already."""
 
-    candidates: list[Candidate]
-    busy: dict[int, list[tuple[int, int, int]]]
-    moves: dict[int, int]
-
-    def between(self, low: int, high: int) -> list[Candidate]:
-        """The candidates with what their patients have in these minutes."""
-        if not self.busy:
-            return self.candidates
-        return [self._with(one, low, high) if one.patient_key in self.busy else one for one in self.candidates]
-
-    def _with(self, one: Candidate, low: int, high: int) -> Candidate:
-        moved = self.moves.get(one.key)
-        meets = [
-            (start, end)
-            for key, start, end in self.busy[one.patient_key]
-            if key != moved and start < high and end > low
-        ]
-        return replace(one, standing=replace(one.standing, busy=tuple(sorted(meets)))) if meets else one
-
-
-class KnownWishes:
-    """What entries wish for, by entry and version. A version never changes, so what is known stays true; only space runs out."""
-
-    def __init__(self, limit: int = WISHES_MAX) -> None:
-        self._known: OrderedDict[tuple[int, int], Candidate] = OrderedDict()
-        self._limit = limit
-        self._epoch = ""
-
-    async def at(self, reader: Reader, wanted: Sequence[tuple[int, int]]) -> list[Candidate]:
-        """In the order asked, as if each were waiting and nothing else were known of it."""
-        # Whatever others push out while this one reads, what it found stays its own.
-        found = [one for one in map(self._known.get, wanted) if one is not None]
-        if len(found) == len(wanted):
-            return found
-        own = {(one.key, one.version): one for one in found}
-        missing = [one for one in wanted if one not in own]
-        for row in await reader.fetch(WISHES, [one[0] for one in missing], [one[1] for one in missing]):
-            one = _wishing(row)
-            own[one.key, one.version] = self._known[one.key, one.version] = one
-        while len(self._known) > self._limit:
-            self._known.popitem(last=False)
-        return [own[one] for one in wanted]
-
-    def live(self, epoch: str) -> None:
-        """In another life of the database versions begin anew, and the same ones may stand for other wishes."""
-        if epoch != self._epoch:
-            self._known.clear()
-            self._epoch = epoch
-
-
-def _wishing(row: Any) -> Candidate:
-    wish = _shared(
-        row["visit_type_id"], tuple(row["provider_ids"]), tuple(Window(*one) for one in row["windows"]),
-        row["first_date"], row["last_date"], row["notice_minutes"],
-    )  # fmt: skip
-    return Candidate(row["entry_id"], row["version"], row["patient_id"], wish, row["urgency"], row["joined_at"])
-
-
-async def candidates(
-    reader: Reader, known: KnownWishes, freed: Freed, cascade_key: int | None, around: tuple[datetime, datetime]
-) -> Waiting:
-    """Waiting entries of the clinic whose visit type the provider offers. `around`: where it matters who is busy."""
-    row = await reader.fetchrow(
-        CANDIDATES, freed.clinic_key, freed.provider_key, cascade_key, *around, freed.opening_key
-    )
-    assert row is not None
-    if row["ids"] is None:
-        return Waiting([], {}, {})
-    found = await known.at(reader, list(zip(row["ids"], row["versions"], strict=True)))
-    special = {line[0]: line for line in row["special"] or ()}
-    if special:
-        found = [_special(one, special[one.key]) if one.key in special else one for one in found]
-    busy: dict[int, list[tuple[int, int, int]]] = {}
-    for patient, *span in row["busy"] or ():
-        busy.setdefault(patient, []).append(tuple(span))
-    return Waiting(found, busy, {line[0]: line[3] for line in special.values() if line[4] == "booked"})
-
-
-def _special(one: Candidate, line: Sequence[Any]) -> Candidate:
-    _, status, before, _, visit, had_it, newcomer = line
-    movable = visit is None or visit == "booked" or visit in _GONE
-    return replace(one, standing=Standing(EntryStatus(status), before, movable, had_it, newcomer))
+    entry_key: int
+    patient_key: int
+    allocation_key: int
+    visit_type_key: int
+    starts_at: datetime
+    ends_at: datetime
+    expires_at: datetime
 
 
 async def free_lane(reader: Reader, opening_key: int) -> int:
@@ -226,8 +126,10 @@ async def free_lane(reader: Reader, opening_key: int) -> int:
     return next(lane for lane in range(len(used) + 1) if lane not in used)
 
 
-async def record(tx: Connection, situation: Situation, plan: Plan, cascade_key: int | None) -> int:
-    """Writes the decision down; answers the cascade that it belongs to, a new one where none was named."""
+async def record(
+    tx: Connection, situation: Situation, plan: Plan, cascade_key: int | None, made: Sequence[Made], by: By
+) -> None:
+    """Writes down the decision, in a new cascade where none is named, and its offers."""
     freed, some = situation.freed, situation.candidates
     numbers = {id(place): number for number, place in enumerate(situation.places, 1)} | {id(None): 0}
     said = {reasons: sum(_BIT[reason] for reason in reasons) for reasons in set(plan.reasons)}
@@ -240,14 +142,17 @@ async def record(tx: Connection, situation: Situation, plan: Plan, cascade_key: 
             marks[number] |= _mark(standing)
         if one.version > 1 or standing.before is not None or standing.busy:
             rest[str(number)] = [one.version, standing.before, standing.busy]
-    cascade: int = await tx.fetchval(
-        RECORD, cascade_key, freed.clinic_key, freed.provider_key, situation.now, RULE_VERSION,
-        [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit, situation.zone.key],
-        [_plain(one) for one in situation.places],
-        _numbers([one.key for one in some]), _numbers(marks), _numbers(plan.ranks),
-        _numbers([*map(numbers.__getitem__, map(id, plan.places))]), rest,
-    )  # fmt: skip
-    return cascade
+    with written_down():
+        await tx.execute(
+            RECORD, cascade_key, freed.clinic_key, freed.provider_key, situation.now, RULE_VERSION,
+            [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit, situation.zone.key],
+            [_plain(one) for one in situation.places],
+            _numbers([one.key for one in some]), _numbers(marks), _numbers(plan.ranks),
+            _numbers([*map(numbers.__getitem__, map(id, plan.places))]), rest, freed.giver, freed.opening_key,
+            [one.entry_key for one in made], [one.patient_key for one in made], [one.allocation_key for one in made],
+            [one.visit_type_key for one in made], [one.starts_at for one in made], [one.ends_at for one in made],
+            [one.expires_at for one in made], by.viewer.subject, by.viewer.role.value, by.operation, by.viewer.request_id,
+        )  # fmt: skip
 
 
 def _numbers(some: list[int]) -> str:

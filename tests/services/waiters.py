@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 
 from adapters.postgres import decisions, offers, waitlist
-from adapters.postgres.decisions import Decision, KnownWishes
+from adapters.postgres.candidates import KnownWishes
+from adapters.postgres.decisions import Decision
 from adapters.postgres.offers import StoredOffer
 from domain import ids
 from domain.access import Viewer
