@@ -262,7 +262,9 @@ def _best(
         if reason is None:
             return place
         failed.add(reason)
-    return tuple(sorted(failed, key=_REASONS.index)) or (Reason.NO_ROOM,)
+    if len(failed) > 1:
+        return tuple([reason for reason in _REASONS if reason in failed])
+    return tuple(failed) or (Reason.NO_ROOM,)
 
 
 def _general(one: Candidate, freed: Freed) -> tuple[Reason, ...]:
