@@ -50,7 +50,8 @@ UPDATE waitlist_entries AS e SET status = 'offered' FROM made AS m WHERE e.id = 
 """
 
 # Who is no candidate stands in no decision, and to find that out each is read whole. So only those are looked at in which the entry
-# can be: of providers who offer its kind of visit, while it waited. First: who of the clinics has any, one step of the index each.
+# can be: of providers who offer its kind of visit or once did, while it waited. First: who of the clinics has any, one step of the
+# index each.
 RECEIPTS = """
 WITH RECURSIVE deciding (clinic_id, provider_id) AS (
     SELECT k.clinic_id, (SELECT min(n.provider_id) FROM waitlist_decisions AS n WHERE n.clinic_id = k.clinic_id)
@@ -66,7 +67,6 @@ JOIN waitlist_entries AS e ON e.id = k.entry_id
 JOIN clinics AS c ON c.id = e.clinic_id
 CROSS JOIN LATERAL (
     SELECT o.* FROM deciding AS p
-    JOIN provider_visit_types AS v ON v.provider_id = p.provider_id AND v.visit_type_id = e.visit_type_id
     CROSS JOIN LATERAL (
         SELECT n.id, n.at, n.provider_id, n.rule_version, n.freed, n.starts, n.ranks[f.place] AS rank,
             n.places[f.place] AS start, n.marks[f.place] AS mark,
@@ -76,7 +76,11 @@ CROSS JOIN LATERAL (
             AND n.at <= coalesce(e.ended_at, 'infinity') AND f.place IS NOT NULL
         ORDER BY n.at DESC, n.id DESC LIMIT $2
     ) AS o
-    WHERE p.clinic_id = e.clinic_id ORDER BY o.id DESC LIMIT $2
+    WHERE p.clinic_id = e.clinic_id AND (
+        EXISTS (SELECT FROM provider_visit_types AS v WHERE v.provider_id = p.provider_id AND v.visit_type_id = e.visit_type_id)
+        OR EXISTS (SELECT FROM provider_visit_types_before AS v
+            WHERE v.provider_id = p.provider_id AND v.visit_type_id = e.visit_type_id))
+    ORDER BY o.id DESC LIMIT $2
 ) AS d
 LEFT JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = d.version
 ORDER BY k.entry_id, d.id DESC
