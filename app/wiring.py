@@ -12,8 +12,8 @@ from redis.exceptions import RedisError
 
 from adapters.postgres import database as postgres
 from adapters.postgres.calendars import KnownSchedules
+from adapters.postgres.candidates import KnownWishes
 from adapters.postgres.database import Database
-from adapters.postgres.decisions import KnownWishes
 from adapters.postgres.open_times import OpenTimes
 from adapters.postgres.search import PostgresEngine
 from adapters.postgres.standing import Standing

@@ -2,7 +2,7 @@
 gives the same decision, whoever reckons it and whenever.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -13,7 +13,7 @@ from domain import availability, zones
 from domain.availability import Limits, Offers
 from domain.clinics import VisitType
 from domain.schedules import TICK_MINUTES, Schedule
-from domain.waitlist import AllocationOutcome, EntryStatus, Window
+from domain.waitlist import EntryStatus, Window
 
 RULE_VERSION: Final = "1"
 
@@ -40,6 +40,7 @@ class Reason(Enum):
 
 
 _REASONS = tuple(Reason)
+Rank = tuple[int, int, int, int, datetime, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +74,43 @@ class Freed:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """An entry as a decision sees it. `before`: start of the appointment that is to be moved earlier; spans are UTC minutes."""
+class Wish:
+    """What is waited for. Entries that wish for the same mostly share one, and then it is looked at once for all of them."""
 
-    key: int
-    version: int
-    status: EntryStatus
-    patient_key: int
     visit_type_key: int
     provider_keys: tuple[int, ...]
     windows: tuple[Window, ...]
     first_date: date
     last_date: date
     notice_minutes: int
-    urgency: int
-    joined_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is true of an entry just then. `before`: start of the appointment that is to be moved earlier; spans are UTC minutes."""
+
+    status: EntryStatus = EntryStatus.ACTIVE
     before: int | None = None
     movable: bool = True
     had_it: bool = False
     newcomer: bool = False
     busy: tuple[tuple[int, int], ...] = ()
+
+
+ORDINARY: Final = Standing()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An entry as a decision sees it. Of most there is nothing to say but what they wish for: they stand as ORDINARY."""
+
+    key: int
+    version: int
+    patient_key: int
+    wish: Wish
+    urgency: int
+    joined_at: datetime
+    standing: Standing = ORDINARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +124,15 @@ class Situation:
     candidates: tuple[Candidate, ...]
 
 
-@dataclass(slots=True)
-class Verdict:
-    """What became of a candidate; `place` is what it got or would have got."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What became of the candidates. Columns in their order, since a cancellation waits for it: `ranks` from 1, 0 where somebody is
+    not eligible for the `reasons`; `places`, what each got or would have got. `offered`: who got one, the best first."""
 
-    entry_key: int
-    outcome: AllocationOutcome
-    rank: int | None = None
-    place: Place | None = None
-    reasons: tuple[Reason, ...] = ()
+    ranks: list[int]
+    places: list[Place | None]
+    reasons: list[tuple[Reason, ...]]
+    offered: list[int]
 
 
 def places(
@@ -169,59 +187,59 @@ def _busy(taken: Sequence[tuple[int, int]], base: int, end: int) -> int:
     return plane
 
 
-def plan(situation: Situation) -> list[Verdict]:
-    """The decision: best entry first, then what is left may serve others. Verdicts in the order of the candidates."""
-    by_type: dict[int, list[Place]] = {}
+def plan(situation: Situation) -> Plan:
+    """The decision: best entry first, then what is left may serve others."""
+    some, freed, now = situation.candidates, situation.freed, situation.now
+    possible: dict[int, list[Place]] = {}
     for place in sorted(situation.places, key=lambda one: (one.left, one.start)):
-        by_type.setdefault(place.visit_type_key, []).append(place)
-    now_minute = situation.now.timestamp() / 60
-    verdicts: dict[int, Verdict] = {}
-    ranked: list[tuple[tuple[int | datetime, ...], Candidate, Place]] = []
-    found: dict[tuple[Hashable, ...], Place | tuple[Reason, ...]] = {}
-    for one in situation.candidates:
-        general = _general(one, situation.freed)
-        if general:
-            verdicts[one.key] = Verdict(one.key, AllocationOutcome.NOT_ELIGIBLE, reasons=tuple(general))
-            continue
-        # Most people wish for one of a few things: what is true of one of them is true of all who wish the same.
-        wish = (
-            one.visit_type_key,
-            one.first_date,
-            one.last_date,
-            one.notice_minutes,
-            one.before,
-            one.windows,
-            one.busy,
-        )
-        best = found.get(wish)
-        if best is None:
-            possible = by_type.get(one.visit_type_key, ())
-            best = found[wish] = _best(one, possible, situation.zone, now_minute)
+        possible.setdefault(place.visit_type_key, []).append(place)
+    now_minute = now.timestamp() / 60
+    decided = Plan([0] * len(some), [None] * len(some), [()] * len(some), [])
+    ranked: list[Rank] = []
+    found: dict[int, Place | tuple[Reason, ...]] = {}
+    for number, one in enumerate(some):
+        wish = one.wish
+        if one.standing is ORDINARY and one.patient_key != freed.giver:
+            # Most people wish for one of a few things: what is true of one of them is true of all who wish the same.
+            best = found.get(id(wish))
+            if best is None:
+                best = found[id(wish)] = _best(one, freed, possible, situation.zone, now_minute)
+        else:
+            best = _best(one, freed, possible, situation.zone, now_minute)
         if isinstance(best, Place):
-            ranked.append((rank_key(one, best.left, situation.now), one, best))
+            decided.places[number] = best
+            named = 0 if wish.provider_keys else 1
+            days = (now - one.joined_at).days
+            # Less is better: urgency, whole days waited, fit, who asked for this very provider, who joined first, id (rule 46).
+            ranked.append((-one.urgency, -days, best.left, named, one.joined_at, one.key, number))
         else:
-            verdicts[one.key] = Verdict(one.key, AllocationOutcome.NOT_ELIGIBLE, reasons=best)
-    ranked.sort(key=lambda item: item[0])
-    free, served = by_type, set[int]()
-    for rank, (_, one, best) in enumerate(ranked, 1):
-        usable = () if one.patient_key in served else free.get(one.visit_type_key, ())
+            decided.reasons[number] = best
+    ranked.sort()
+    for rank, line in enumerate(ranked, 1):
+        decided.ranks[line[-1]] = rank
+    _give(situation, decided, ranked, possible)
+    return decided
+
+
+def _give(situation: Situation, decided: Plan, ranked: Sequence[Rank], free: dict[int, list[Place]]) -> None:
+    """Each in turn gets the first place that it can use of those that are left."""
+    now_minute, served = situation.now.timestamp() / 60, set[int]()
+    for line in ranked:
+        if not free:
+            return
+        one = situation.candidates[line[-1]]
+        usable = () if one.patient_key in served else free.get(one.wish.visit_type_key, ())
         got = next((place for place in usable if _why_not(one, place, situation.zone, now_minute) is None), None)
-        if got is None:
-            verdicts[one.key] = Verdict(one.key, AllocationOutcome.OUTRANKED, rank, best)
-        else:
-            verdicts[one.key] = Verdict(one.key, AllocationOutcome.OFFERED, rank, got)
+        if got is not None:
+            decided.places[line[-1]] = got
+            decided.offered.append(line[-1])
             served.add(one.patient_key)
-            free = {kind: [other for other in some if _apart(other, got)] for kind, some in free.items()}
-    return [verdicts[one.key] for one in situation.candidates]
+            apart = {kind: [other for other in some if _apart(other, got)] for kind, some in free.items()}
+            free = {kind: some for kind, some in apart.items() if some}
 
 
 def _apart(one: Place, other: Place) -> bool:
     return one.to_minute <= other.from_minute or other.to_minute <= one.from_minute
-
-
-def rank_key(one: Candidate, left: int, now: datetime) -> tuple[int | datetime, ...]:
-    """Less is better: urgency, whole days waited, fit, who asked for this very provider, who joined first, id (rule 46)."""
-    return -one.urgency, -(now - one.joined_at).days, left, 0 if one.provider_keys else 1, one.joined_at, one.key
 
 
 def merits(urgency: int, joined_at: datetime, named: bool, left: int, at: datetime) -> list[str]:
@@ -231,10 +249,15 @@ def merits(urgency: int, joined_at: datetime, named: bool, left: int, at: dateti
     return [*told, "asked for this provider"] if named else told
 
 
-def _best(one: Candidate, possible: Sequence[Place], zone: ZoneInfo, now_minute: float) -> Place | tuple[Reason, ...]:
+def _best(
+    one: Candidate, freed: Freed, possible: Mapping[int, Sequence[Place]], zone: ZoneInfo, now_minute: float
+) -> Place | tuple[Reason, ...]:
     """The first of the places that the entry can use; or why there is none."""
+    why = _general(one, freed)
+    if why:
+        return why
     failed = set[Reason]()
-    for place in possible:
+    for place in possible.get(one.wish.visit_type_key, ()):
         reason = _why_not(one, place, zone, now_minute)
         if reason is None:
             return place
@@ -244,39 +267,35 @@ def _best(one: Candidate, possible: Sequence[Place], zone: ZoneInfo, now_minute:
     return tuple(failed) or (Reason.NO_ROOM,)
 
 
-def _general(one: Candidate, freed: Freed) -> Sequence[Reason]:
+def _general(one: Candidate, freed: Freed) -> tuple[Reason, ...]:
     """What keeps the entry from any part of the freed time."""
-    if (
-        one.status is EntryStatus.ACTIVE and one.movable and not one.had_it and not one.newcomer
-        and one.patient_key != freed.giver and (not one.provider_keys or freed.provider_key in one.provider_keys)
-    ):  # fmt: skip
-        return ()
-    why = []
-    if one.status is not EntryStatus.ACTIVE:
-        why.append(Reason.SUSPENDED if one.status is EntryStatus.SUSPENDED else Reason.HAS_OFFER)
-    if one.had_it:
+    wish, standing, why = one.wish, one.standing, []
+    if standing.status is not EntryStatus.ACTIVE:
+        why.append(Reason.SUSPENDED if standing.status is EntryStatus.SUSPENDED else Reason.HAS_OFFER)
+    if standing.had_it:
         why.append(Reason.HAD_IT)
     if one.patient_key == freed.giver:
         why.append(Reason.GAVE_IT_UP)
-    if one.provider_keys and freed.provider_key not in one.provider_keys:
+    if wish.provider_keys and freed.provider_key not in wish.provider_keys:
         why.append(Reason.PROVIDER)
-    if one.newcomer:
+    if standing.newcomer:
         why.append(Reason.NEWCOMER)
-    if not one.movable:
+    if not standing.movable:
         why.append(Reason.NOT_MOVABLE)
-    return why
+    return tuple(why)
 
 
 def _why_not(one: Candidate, place: Place, zone: ZoneInfo, now_minute: float) -> Reason | None:
-    if not one.first_date <= place.day <= one.last_date:
+    wish, standing = one.wish, one.standing
+    if not wish.first_date <= place.day <= wish.last_date:
         return Reason.DATES
-    if place.start - one.notice_minutes <= now_minute:
+    if place.start - wish.notice_minutes <= now_minute:
         return Reason.NOTICE
-    if one.before is not None and place.start >= one.before:
+    if standing.before is not None and place.start >= standing.before:
         return Reason.NOT_EARLIER
-    if one.windows and not _inside(place, one.windows, zone):
+    if wish.windows and not _inside(place, wish.windows, zone):
         return Reason.WINDOWS
-    if one.busy and any(start < place.end and place.start < end for start, end in one.busy):
+    if standing.busy and any(start < place.end and place.start < end for start, end in standing.busy):
         return Reason.BUSY
     return None
 
@@ -324,6 +343,6 @@ def newly_open(
     return merged
 
 
-def recomputes(situation: Situation, verdicts: Mapping[int, Verdict]) -> bool:
+def recomputes(situation: Situation, decided: Plan) -> bool:
     """Whether the rules still decide as it was written down."""
-    return {one.entry_key: one for one in plan(situation)} == dict(verdicts)
+    return plan(situation) == decided

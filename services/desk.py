@@ -8,9 +8,10 @@ from typing import Any
 from adapters.postgres import appointments, changes, holds
 from adapters.postgres.bookings import Facts, Wanted
 from adapters.postgres.calendars import KnownSchedules
+from adapters.postgres.candidates import KnownWishes
 from adapters.postgres.changes import Change, ElsewhereThen, Request, Told
 from adapters.postgres.database import Connection, Database
-from adapters.postgres.decisions import KnownWishes
+from adapters.postgres.database import Connection, Database
 from domain import booking, waitlist
 from domain.access import Viewer
 from domain.ids import SlotKey

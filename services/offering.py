@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from adapters.postgres import allocations, calendars, changes, decisions, holds, offers, waitlist
+from adapters.postgres import allocations, calendars, candidates, changes, decisions, holds, offers, waitlist
 from adapters.postgres.allocations import Claim
 from adapters.postgres.appointments import Locked
 from adapters.postgres.calendars import KnownSchedules, Times
 from adapters.postgres.changes import By, Change, Request, Told
 from adapters.postgres.database import Connection
-from adapters.postgres.offers import Made, Source, StoredOffer
+from adapters.postgres.decisions import Made
+from adapters.postgres.offers import StoredOffer
 from domain import availability, ids, ranking, zones
 from domain.access import Viewer
 from domain.calendars import CHUNK_TICKS, chunks
@@ -23,7 +24,7 @@ from domain.faults import Unavailable
 from domain.ranking import Candidate, Freed, Place, Situation
 from domain.schedules import TICK_MINUTES, Schedule
 from domain.streams import Closed
-from domain.waitlist import AllocationOutcome, EntryStatus, OfferStatus, after_end, offered_until
+from domain.waitlist import EntryStatus, OfferStatus, after_end, offered_until
 from services import claims, replays
 from services.desk import Desk
 
@@ -65,23 +66,21 @@ async def offer(tx: Connection, desk: Desk, given: Gift, now: datetime, by: By) 
     """Gives the time to whom it should go, or to nobody; answers what is taken by offers, for the stream's event."""
     if given.to_at <= now:
         return []
-    waiting = await decisions.candidates(tx, desk.wishes, given.freed, given.cascade_key)
+    reach = 0 if given.freed.opening_key else REACH_TICKS * TICK_MINUTES
+    around = _instant(given.freed.start - reach), _instant(given.freed.end + reach)
+    waiting = await candidates.waiting(tx, desk.wishes, given.freed, given.cascade_key, around)
     if not waiting.candidates:
         return []
     zone, places = await _places(tx, desk.known, given, waiting.candidates)
     some = waiting.candidates
     if places:
-        low, high = min(one.start for one in places), max(one.end for one in places)
-        some = await decisions.with_busy(tx, waiting, _instant(low), _instant(high), given.freed.opening_key)
+        some = waiting.between(min(one.start for one in places), max(one.end for one in places))
     situation = Situation(now, zone, given.freed, tuple(places), tuple(some))
-    verdicts = ranking.plan(situation)
-    cascade = await decisions.record(tx, situation, verdicts, given.cascade_key)
-    chosen = [one for one in verdicts if one.outcome is AllocationOutcome.OFFERED]
-    if not chosen:
-        return []
-    by_key = {one.key: one for one in some}
-    got = [(by_key[one.entry_key], one.place) for one in chosen if one.place]
-    return await _claim(tx, desk, given, cascade, now, got, by)
+    plan = ranking.plan(situation)
+    got = [(some[number], place) for number in plan.offered if (place := plan.places[number])]
+    made, closed = await _claim(tx, desk, given, now, got) if got else ([], [])
+    await decisions.record(tx, situation, plan, given.cascade_key, made, by)
+    return closed
 
 
 async def offer_given_up(tx: Connection, desk: Desk, locked: Locked, by: By) -> list[Closed]:
@@ -96,14 +95,9 @@ async def offer_given_up(tx: Connection, desk: Desk, locked: Locked, by: By) -> 
 
 
 async def _claim(
-    tx: Connection,
-    desk: Desk,
-    given: Gift,
-    cascade: int,
-    now: datetime,
-    chosen: Sequence[tuple[Candidate, Place]],
-    by: By,
-) -> list[Closed]:
+    tx: Connection, desk: Desk, given: Gift, now: datetime, chosen: Sequence[tuple[Candidate, Place]]
+) -> tuple[list[Made], list[Closed]]:
+    """Takes the times of the offers; what is taken is for the stream's event."""
     opening, lane = given.freed.opening_key, 0
     if opening is not None:
         lane = await decisions.free_lane(tx, opening)
@@ -118,11 +112,9 @@ async def _claim(
     for (one, place), owner, (starts_at, ends_at) in zip(chosen, owners, visits, strict=True):
         if owner is None:
             raise Unavailable("a time that was given up is not free")
-        until = offered_until(now, starts_at, one.notice_minutes, desk.offer_max)
+        until = offered_until(now, starts_at, one.wish.notice_minutes, desk.offer_max)
         made.append(Made(one.key, one.patient_key, owner, place.visit_type_key, starts_at, ends_at, until))
-    source = Source(cascade, given.freed.giver, given.freed.provider_key, given.freed.clinic_key, opening, now, by)
-    await offers.make(tx, source, made)
-    return [claims.until(claims.span(*span)) for span in spans]
+    return made, [claims.until(claims.span(*span)) for span in spans]
 
 
 async def _places(
@@ -130,7 +122,9 @@ async def _places(
 ) -> tuple[ZoneInfo, list[Place]]:
     """The clinic's zone, and every start that became possible, for the visit types that are waited for."""
     freed = given.freed
-    kinds = sorted(key for key in {one.visit_type_key for one in waiting} if given.kinds is None or key in given.kinds)
+    kinds = sorted(
+        key for key in {one.wish.visit_type_key for one in waiting} if given.kinds is None or key in given.kinds
+    )
     pair = freed.provider_key, freed.clinic_key
     first, last = freed.start // TICK_MINUTES, -(-freed.end // TICK_MINUTES)
     numbers = chunks(first - REACH_TICKS, last + REACH_TICKS)

@@ -49,6 +49,10 @@ WITH replaced AS (
     SELECT $9, w.clinic_id FROM unnest($7::bigint[]) AS w (clinic_id) ON CONFLICT DO NOTHING
 ), dropped_types AS (
     DELETE FROM provider_visit_types WHERE provider_id = $9 AND visit_type_id <> all($8::bigint[])
+    RETURNING provider_id, visit_type_id
+), offered_before AS (
+    INSERT INTO provider_visit_types_before (provider_id, visit_type_id)
+    SELECT d.provider_id, d.visit_type_id FROM dropped_types AS d ON CONFLICT DO NOTHING
 ), offered AS (
     INSERT INTO provider_visit_types (provider_id, visit_type_id)
     SELECT $9, o.visit_type_id FROM unnest($8::bigint[]) AS o (visit_type_id) ON CONFLICT DO NOTHING

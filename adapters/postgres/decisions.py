@@ -1,71 +1,57 @@
-"""What a decision of the waitlist is made on, and what it leaves behind: one row with a place for every candidate."""
+"""What a decision of the waitlist leaves behind: one row with a place for every candidate, and its offers."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
+from adapters.postgres.candidates import KnownWishes
+from adapters.postgres.changes import By, written_down
 from adapters.postgres.database import Connection, Reader
 from domain import ids, ranking, zones
-from domain.ranking import RULE_VERSION, Candidate, Freed, Place, Reason, Situation, Verdict
-from domain.waitlist import AllocationOutcome, EntryStatus, Receipt, Window
-
-CANDIDATES = """
-WITH waiting AS (
-    SELECT e.id, e.version, e.status, x.starts_at AS before, x.id AS visit_id, x.status AS visit_status,
-        e.id = any(ARRAY(SELECT entry_id FROM waitlist_offers WHERE cascade_id = $3)) AS had_it,
-        NOT (SELECT accepting_new_patients FROM providers WHERE id = $2) AND NOT EXISTS (
-            SELECT FROM appointments AS a WHERE a.patient_id = e.patient_id AND a.provider_id = $2
-            AND a.status NOT IN ('cancelled', 'entered-in-error', 'noshow')) AS newcomer
-    FROM waitlist_entries AS e LEFT JOIN appointments AS x ON x.id = e.appointment_id
-    WHERE e.clinic_id = $1 AND e.status IN ('active', 'offered', 'suspended')
-        AND e.visit_type_id = any(ARRAY(SELECT visit_type_id FROM provider_visit_types WHERE provider_id = $2))
-    ORDER BY e.id
-)
-SELECT array_agg(id) AS ids, array_agg(version) AS versions,
-    jsonb_agg(jsonb_build_array(
-        id, status, floor(extract(epoch FROM before) / 60)::bigint, visit_id, visit_status, had_it, newcomer))
-        FILTER (WHERE status <> 'active' OR visit_id IS NOT NULL OR had_it OR newcomer) AS special
-FROM waiting
-"""
-
-WISHES = """
-SELECT w.*, e.visit_type_id, e.patient_id, e.joined_at FROM unnest($1::bigint[], $2::integer[]) AS k (entry_id, version)
-JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = k.version
-JOIN waitlist_entries AS e ON e.id = w.entry_id
-"""
-
-# As for a booking (rule 13): an opening of more than two hours is a time to arrive in, which only meets itself.
-BUSY = """
-SELECT a.patient_id, a.id, a.starts_at, a.ends_at FROM appointments AS a
-WHERE a.patient_id = any($1::text::bigint[]) AND a.status NOT IN ('cancelled', 'entered-in-error')
-    AND (a.opening_id = $4 OR (($4 IS NULL OR $3 - $2::timestamptz <= interval '2 hours')
-        AND (a.opening_id IS NULL OR a.ends_at - a.starts_at <= interval '2 hours')
-        AND a.starts_at < $3 AND a.starts_at > $2::timestamptz - interval '24 hours' AND a.ends_at > $2))
-UNION ALL
-SELECT o.patient_id, 0, o.starts_at, o.ends_at FROM waitlist_offers AS o
-WHERE o.patient_id = any($1::text::bigint[]) AND o.status = 'live'
-    AND (o.opening_id = $4 OR (($4 IS NULL OR $3 - $2::timestamptz <= interval '2 hours')
-        AND (o.opening_id IS NULL OR o.ends_at - o.starts_at <= interval '2 hours')
-        AND o.starts_at < $3 AND o.ends_at > $2))
-"""
+from domain.ranking import ORDINARY, RULE_VERSION, Candidate, Freed, Place, Plan, Reason, Situation, Standing
+from domain.waitlist import AllocationOutcome, EntryStatus, Receipt
 
 LANES = """
 SELECT array_agg(lane) FROM allocations WHERE resource_id = $1 AND state <> 'released'
 """
 
+# A decision and the offers that come of it. Each offer leaves an audit row: mostly somebody else's act gives it.
 RECORD = """
-WITH next AS (SELECT nextval('waitlist_decisions_id_seq') AS id)
-INSERT INTO waitlist_decisions (id, cascade_id, clinic_id, provider_id, at, rule_version, freed, starts, entry_ids, marks, ranks,
-    places, rest)
-SELECT id, coalesce($1, id), $2, $3, $4, $5, $6, $7, $8::text::bigint[], $9::text::integer[], $10::text::smallint[],
-    $11::text::smallint[], $12
-FROM next RETURNING cascade_id
+WITH next AS (
+    SELECT nextval('waitlist_decisions_id_seq') AS id
+), decided AS (
+    INSERT INTO waitlist_decisions (id, cascade_id, clinic_id, provider_id, at, rule_version, freed, starts, entry_ids, marks,
+        ranks, places, rest)
+    SELECT id, coalesce($1, id), $2, $3, $4, $5, $6, $7, $8::text::bigint[], $9::text::integer[], $10::text::smallint[],
+        $11::text::smallint[], $12
+    FROM next RETURNING cascade_id
+), made AS (
+    INSERT INTO waitlist_offers (entry_id, patient_id, allocation_id, cascade_id, giver_id, provider_id, clinic_id, visit_type_id,
+        opening_id, starts_at, ends_at, made_at, expires_at)
+    SELECT r.entry_id, r.patient_id, r.allocation_id, d.cascade_id, $13, $3, $2, r.visit_type_id, $14, r.starts_at, r.ends_at, $4,
+        r.expires_at
+    FROM decided AS d CROSS JOIN unnest($15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::timestamptz[],
+        $20::timestamptz[], $21::timestamptz[])
+        AS r (entry_id, patient_id, allocation_id, visit_type_id, starts_at, ends_at, expires_at)
+    RETURNING id, entry_id, patient_id
+), told AS (
+    INSERT INTO outbox (at, topic, clinic_id, patient_id, payload)
+    SELECT $4, 'offers', $2, m.patient_id, jsonb_build_object('offer', m.id, 'status', 'live') FROM made AS m ORDER BY m.id
+), announced AS (
+    INSERT INTO offers_to_plan (offer_id) SELECT m.id FROM made AS m ORDER BY m.id
+), audited AS (
+    INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
+    SELECT $4, $22, $23, m.patient_id, $24, 'offer:' || m.id, $25 FROM made AS m ORDER BY m.id
+)
+UPDATE waitlist_entries AS e SET status = 'offered' FROM made AS m WHERE e.id = m.entry_id
 """
 
 # Who is no candidate stands in no decision, and to find that out each is read whole. So only those are looked at in which the entry
-# can be: of providers who offer its kind of visit, while it waited. First: who of the clinics has any, one step of the index each.
+# can be: of providers who offer its kind of visit or once did, while it waited. First: who of the clinics has any, one step of the
+# index each.
 RECEIPTS = """
 WITH RECURSIVE deciding (clinic_id, provider_id) AS (
     SELECT k.clinic_id, (SELECT min(n.provider_id) FROM waitlist_decisions AS n WHERE n.clinic_id = k.clinic_id)
@@ -81,7 +67,6 @@ JOIN waitlist_entries AS e ON e.id = k.entry_id
 JOIN clinics AS c ON c.id = e.clinic_id
 CROSS JOIN LATERAL (
     SELECT o.* FROM deciding AS p
-    JOIN provider_visit_types AS v ON v.provider_id = p.provider_id AND v.visit_type_id = e.visit_type_id
     CROSS JOIN LATERAL (
         SELECT n.id, n.at, n.provider_id, n.rule_version, n.freed, n.starts, n.ranks[f.place] AS rank,
             n.places[f.place] AS start, n.marks[f.place] AS mark,
@@ -91,7 +76,11 @@ CROSS JOIN LATERAL (
             AND n.at <= coalesce(e.ended_at, 'infinity') AND f.place IS NOT NULL
         ORDER BY n.at DESC, n.id DESC LIMIT $2
     ) AS o
-    WHERE p.clinic_id = e.clinic_id ORDER BY o.id DESC LIMIT $2
+    WHERE p.clinic_id = e.clinic_id AND (
+        EXISTS (SELECT FROM provider_visit_types AS v WHERE v.provider_id = p.provider_id AND v.visit_type_id = e.visit_type_id)
+        OR EXISTS (SELECT FROM provider_visit_types_before AS v
+            WHERE v.provider_id = p.provider_id AND v.visit_type_id = e.visit_type_id))
+    ORDER BY o.id DESC LIMIT $2
 ) AS d
 LEFT JOIN waitlist_wishes AS w ON w.entry_id = k.entry_id AND w.version = d.version
 ORDER BY k.entry_id, d.id DESC
@@ -107,8 +96,6 @@ DELETE FROM waitlist_decisions WHERE id IN (
     FOR UPDATE SKIP LOCKED)
 """
 
-WISHES_MAX: Final = 100_000
-_GONE: Final = frozenset({"cancelled", "entered-in-error"})
 _STATUSES: Final = (EntryStatus.ACTIVE, EntryStatus.OFFERED, EntryStatus.SUSPENDED)
 _BIT: Final = {reason: 1 << number for number, reason in enumerate(Reason, 8)}
 _STATUS_BITS, _HAD_IT, _NEWCOMER, _UNMOVABLE, _OFFERED = 3, 4, 8, 16, 32
@@ -121,93 +108,20 @@ class Decision:
     key: int
     cascade_key: int
     situation: Situation
-    verdicts: dict[int, Verdict]
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Candidates by key, and the appointments that offers would move: they keep nobody busy."""
+class Made:
+    """An offer that is to be written; its time is claimed already."""
 
-    candidates: list[Candidate]
-    moves: dict[int, int]
-
-
-class KnownWishes:
-    """What entries wish for, by entry and version. A version never changes, so what is known stays true; only space runs out."""
-
-    def __init__(self, limit: int = WISHES_MAX) -> None:
-        self._known: OrderedDict[tuple[int, int], Candidate] = OrderedDict()
-        self._limit = limit
-        self._epoch = ""
-
-    async def at(self, reader: Reader, wanted: Sequence[tuple[int, int]]) -> list[Candidate]:
-        """In the order asked, as if each were waiting and nothing else were known of it."""
-        # Whatever others push out while this one reads, what it found stays its own.
-        found = {one: self._known[one] for one in wanted if one in self._known}
-        missing = [one for one in wanted if one not in found]
-        if missing:
-            for row in await reader.fetch(WISHES, [one[0] for one in missing], [one[1] for one in missing]):
-                found[row["entry_id"], row["version"]] = _wishing(row)
-        for one in wanted:
-            self._known[one] = found[one]
-            self._known.move_to_end(one)
-        while len(self._known) > self._limit:
-            self._known.popitem(last=False)
-        return [found[one] for one in wanted]
-
-    def live(self, epoch: str) -> None:
-        """In another life of the database versions begin anew, and the same ones may stand for other wishes."""
-        if epoch != self._epoch:
-            self._known.clear()
-            self._epoch = epoch
-
-
-def _wishing(row: Any) -> Candidate:
-    return Candidate(
-        row["entry_id"], row["version"], EntryStatus.ACTIVE, row["patient_id"], row["visit_type_id"],
-        tuple(row["provider_ids"]), tuple(Window(*one) for one in row["windows"]), row["first_date"], row["last_date"],
-        row["notice_minutes"], row["urgency"], row["joined_at"],
-    )  # fmt: skip
-
-
-async def candidates(reader: Reader, known: KnownWishes, freed: Freed, cascade_key: int | None) -> Waiting:
-    """Waiting entries of the clinic whose visit type the provider offers; who is busy is not looked at yet."""
-    row = await reader.fetchrow(CANDIDATES, freed.clinic_key, freed.provider_key, cascade_key)
-    assert row is not None
-    if row["ids"] is None:
-        return Waiting([], {})
-    found = await known.at(reader, list(zip(row["ids"], row["versions"], strict=True)))
-    special = {line[0]: line for line in row["special"] or ()}
-    if special:
-        found = [_special(one, special[one.key]) if one.key in special else one for one in found]
-    return Waiting(found, {line[0]: line[3] for line in special.values() if line[4] == "booked"})
-
-
-def _special(one: Candidate, line: Sequence[Any]) -> Candidate:
-    _, status, before, _, visit, had_it, newcomer = line
-    movable = visit is None or visit == "booked" or visit in _GONE
-    return replace(one, status=EntryStatus(status), before=before, movable=movable, had_it=had_it, newcomer=newcomer)
-
-
-async def with_busy(
-    reader: Reader, waiting: Waiting, from_at: datetime, to_at: datetime, opening_key: int | None
-) -> list[Candidate]:
-    """The candidates with what their patients have at that time: appointments but the one to be moved, and live offers."""
-    keys = _numbers([one.patient_key for one in waiting.candidates])
-    found: dict[int, list[tuple[int, tuple[int, int]]]] = {}
-    for row in await reader.fetch(BUSY, keys, from_at, to_at, opening_key):
-        span = zones.minutes(row["starts_at"]), -int(-row["ends_at"].timestamp() // 60)
-        found.setdefault(row["patient_id"], []).append((row["id"], span))
-    if not found:
-        return waiting.candidates
-    return [
-        _with(one, found[one.patient_key], waiting.moves.get(one.key)) if one.patient_key in found else one
-        for one in waiting.candidates
-    ]
-
-
-def _with(one: Candidate, meets: Sequence[tuple[int, tuple[int, int]]], moves: int | None) -> Candidate:
-    return replace(one, busy=tuple(sorted(span for key, span in meets if key != moves)))
+    entry_key: int
+    patient_key: int
+    allocation_key: int
+    visit_type_key: int
+    starts_at: datetime
+    ends_at: datetime
+    expires_at: datetime
 
 
 async def free_lane(reader: Reader, opening_key: int) -> int:
@@ -216,29 +130,38 @@ async def free_lane(reader: Reader, opening_key: int) -> int:
     return next(lane for lane in range(len(used) + 1) if lane not in used)
 
 
-async def record(tx: Connection, situation: Situation, verdicts: Sequence[Verdict], cascade_key: int | None) -> int:
-    """Writes the decision down; answers the cascade that it belongs to, a new one where none was named."""
+async def record(
+    tx: Connection, situation: Situation, plan: Plan, cascade_key: int | None, made: Sequence[Made], by: By
+) -> None:
+    """Writes down the decision, in a new cascade where none is named, and its offers."""
     freed, some = situation.freed, situation.candidates
     numbers = {id(place): number for number, place in enumerate(situation.places, 1)} | {id(None): 0}
-    rest = {
-        str(at): [one.version, one.before, one.busy]
-        for at, one in enumerate(some)
-        if one.version > 1 or one.before is not None or one.busy
-    }
-    cascade: int = await tx.fetchval(
-        RECORD, cascade_key, freed.clinic_key, freed.provider_key, situation.now, RULE_VERSION,
-        [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit, situation.zone.key],
-        [_plain(one) for one in situation.places],
-        _numbers([one.key for one in some]),
-        _numbers([_mark(one, said) for one, said in zip(some, verdicts, strict=True)]),
-        _numbers([said.rank or 0 for said in verdicts]), _numbers([numbers[id(said.place)] for said in verdicts]), rest,
-    )  # fmt: skip
-    return cascade
+    said = {reasons: sum(_BIT[reason] for reason in reasons) for reasons in set(plan.reasons)}
+    marks, rest = [said[reasons] for reasons in plan.reasons], {}
+    for number in plan.offered:
+        marks[number] |= _OFFERED
+    for number, one in enumerate(some):
+        standing = one.standing
+        if standing is not ORDINARY:
+            marks[number] |= _mark(standing)
+        if one.version > 1 or standing.before is not None or standing.busy:
+            rest[str(number)] = [one.version, standing.before, standing.busy]
+    with written_down():
+        await tx.execute(
+            RECORD, cascade_key, freed.clinic_key, freed.provider_key, situation.now, RULE_VERSION,
+            [freed.start, freed.end, freed.giver, freed.opening_key, freed.visit, situation.zone.key],
+            [_plain(one) for one in situation.places],
+            _numbers([one.key for one in some]), _numbers(marks), _numbers(plan.ranks),
+            _numbers([*map(numbers.__getitem__, map(id, plan.places))]), rest, freed.giver, freed.opening_key,
+            [one.entry_key for one in made], [one.patient_key for one in made], [one.allocation_key for one in made],
+            [one.visit_type_key for one in made], [one.starts_at for one in made], [one.ends_at for one in made],
+            [one.expires_at for one in made], by.viewer.subject, by.viewer.role.value, by.operation, by.viewer.request_id,
+        )  # fmt: skip
 
 
-def _numbers(some: Sequence[int]) -> str:
+def _numbers(some: list[int]) -> str:
     """An array as text: the driver looks at each element several times, which took longer than all the rest."""
-    return "{" + ",".join(map(str, some)) + "}"
+    return "{" + orjson.dumps(some)[1:-1].decode() + "}"
 
 
 def _plain(place: Place) -> list[int | str]:
@@ -252,19 +175,13 @@ def _place(plain: Sequence[Any]) -> Place:
     return Place(kind, start, end, from_minute, to_minute, left, zones.date_of(day))
 
 
-def _mark(one: Candidate, said: Verdict) -> int:
-    mark = 0 if one.status is EntryStatus.ACTIVE else _STATUSES.index(one.status)
-    if one.had_it:
+def _mark(standing: Standing) -> int:
+    mark = _STATUSES.index(standing.status)
+    if standing.had_it:
         mark |= _HAD_IT
-    if one.newcomer:
+    if standing.newcomer:
         mark |= _NEWCOMER
-    if not one.movable:
-        mark |= _UNMOVABLE
-    if said.outcome is AllocationOutcome.OFFERED:
-        mark |= _OFFERED
-    for reason in said.reasons:
-        mark |= _BIT[reason]
-    return mark
+    return mark if standing.movable else mark | _UNMOVABLE
 
 
 def _outcome(mark: int, rank: int) -> AllocationOutcome:
@@ -317,24 +234,24 @@ def _decision(row: Any, wishes: Sequence[Candidate]) -> Decision:
     start, end, giver, opening_key, visit, *zone = row["freed"]
     places = tuple(_place(one) for one in row["starts"])
     freed = Freed(row["clinic_id"], row["provider_id"], start, end, giver, opening_key, tuple(visit) if visit else None)
+    ranks, marks = row["ranks"], row["marks"]
     some = tuple(
-        _marked(one, mark, row["rest"].get(str(at)))
-        for at, (one, mark) in enumerate(zip(wishes, row["marks"], strict=True))
+        replace(one, standing=_standing(mark, row["rest"].get(str(at))))
+        for at, (one, mark) in enumerate(zip(wishes, marks, strict=True))
     )
     situation = Situation(row["at"], zones.named(*(zone or [row["time_zone"]])), freed, places, some)
-    lines = zip(row["entry_ids"], row["marks"], row["ranks"], row["places"], strict=True)
-    verdicts = {
-        key: Verdict(key, _outcome(mark, rank), rank or None, places[number - 1] if number else None, _named(mark))
-        for key, mark, rank, number in lines
-    }
-    return Decision(row["id"], row["cascade_id"], situation, verdicts)
+    offered = sorted((at for at, mark in enumerate(marks) if mark & _OFFERED), key=ranks.__getitem__)
+    got = [places[number - 1] if number else None for number in row["places"]]
+    return Decision(
+        row["id"], row["cascade_id"], situation, Plan(ranks, got, [_named(mark) for mark in marks], offered)
+    )
 
 
-def _marked(one: Candidate, mark: int, rest: Sequence[Any] | None) -> Candidate:
+def _standing(mark: int, rest: Sequence[Any] | None) -> Standing:
     _, before, busy = rest or (1, None, ())
-    return replace(
-        one, status=_STATUSES[mark & _STATUS_BITS], had_it=bool(mark & _HAD_IT), newcomer=bool(mark & _NEWCOMER),
-        movable=not mark & _UNMOVABLE, before=before, busy=tuple((first, last) for first, last in busy),
+    return Standing(
+        _STATUSES[mark & _STATUS_BITS], before, not mark & _UNMOVABLE, bool(mark & _HAD_IT), bool(mark & _NEWCOMER),
+        tuple((first, last) for first, last in busy),
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from adapters.postgres.changes import By, written_down
 from adapters.postgres.database import Connection, Reader
 from domain import ids, zones
 from domain.waitlist import Offer, OfferStatus
@@ -34,26 +33,6 @@ SELECT id FROM waitlist_offers WHERE status = 'live' AND expires_at <= (SELECT a
 CONSENTED = """
 SELECT o.id FROM waitlist_offers AS o JOIN waitlist_entries AS e ON e.id = o.entry_id AND e.auto_book
 WHERE o.status = 'live' AND o.expires_at > (SELECT app_now()) AND booked_unasked(e.id) ORDER BY o.id LIMIT $1
-"""
-
-MAKE = """
-WITH made AS (
-    INSERT INTO waitlist_offers (entry_id, patient_id, allocation_id, cascade_id, giver_id, provider_id, clinic_id, visit_type_id,
-        opening_id, starts_at, ends_at, made_at, expires_at)
-    SELECT r.entry_id, r.patient_id, r.allocation_id, $1, $2, $3, $4, r.visit_type_id, $5, r.starts_at, r.ends_at, $6, r.expires_at
-    FROM unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[])
-        AS r (entry_id, patient_id, allocation_id, visit_type_id, starts_at, ends_at, expires_at)
-    RETURNING id, entry_id, patient_id
-), told AS (
-    INSERT INTO outbox (at, topic, clinic_id, patient_id, payload)
-    SELECT $6, 'offers', $4, m.patient_id, jsonb_build_object('offer', m.id, 'status', 'live') FROM made AS m ORDER BY m.id
-), announced AS (
-    INSERT INTO offers_to_plan (offer_id) SELECT m.id FROM made AS m ORDER BY m.id
-), audited AS (
-    INSERT INTO audit (at, subject, role, patient_id, operation, entity, request_id)
-    SELECT $6, $14, $15, m.patient_id, $16, 'offer:' || m.id, $17 FROM made AS m ORDER BY m.id
-)
-UPDATE waitlist_entries SET status = 'offered' WHERE id IN (SELECT entry_id FROM made)
 """
 
 END = """
@@ -114,32 +93,6 @@ class StoredOffer:
         return self.offer.status is OfferStatus.LIVE and self.offer.expires_at <= self.now
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """An offer that is to be written; its time is claimed already."""
-
-    entry_key: int
-    patient_key: int
-    allocation_key: int
-    visit_type_key: int
-    starts_at: datetime
-    ends_at: datetime
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where offers come from: one freed time of a provider at a clinic."""
-
-    cascade_key: int
-    giver: int | None
-    provider_key: int
-    clinic_key: int
-    opening_key: int | None
-    at: datetime
-    by: By
-
-
 async def offers(reader: Reader, keys: Sequence[int]) -> dict[int, StoredOffer]:
     return {row["id"]: _stored(row) for row in await reader.fetch(OFFERS, keys)}
 
@@ -162,18 +115,6 @@ async def consented(reader: Reader, limit: int) -> list[int]:
 async def figures(reader: Reader) -> dict[tuple[str, str], int]:
     """Entries that wait, by state; of the last day offers, and the times they were of, by outcome."""
     return {(row["what"], row["outcome"]): row["number"] for row in await reader.fetch(FIGURES)}
-
-
-async def make(tx: Connection, source: Source, made: Sequence[Made]) -> None:
-    """Writes the offers, marks their entries, and leaves an audit row for each patient: mostly somebody else's act gives it."""
-    by = source.by
-    with written_down():
-        await tx.execute(
-            MAKE, source.cascade_key, source.giver, source.provider_key, source.clinic_key, source.opening_key, source.at,
-            [one.entry_key for one in made], [one.patient_key for one in made], [one.allocation_key for one in made],
-            [one.visit_type_key for one in made], [one.starts_at for one in made], [one.ends_at for one in made],
-            [one.expires_at for one in made], by.viewer.subject, by.viewer.role.value, by.operation, by.viewer.request_id,
-        )  # fmt: skip
 
 
 async def end(tx: Connection, key: int, status: OfferStatus) -> bool:

@@ -1,6 +1,6 @@
 """Who gets a freed time: the order of the rules, and what holds for any people and freed time (rules 46, 47, 51)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain import availability, ranking, zones
 from domain.clinics import VisitType
-from domain.ranking import Candidate, Freed, Place, Reason, Situation, Verdict, places, plan
+from domain.ranking import ORDINARY, Candidate, Freed, Place, Reason, Situation, Standing, Wish, places, plan
 from domain.schedules import TICK_MINUTES, Schedule, WeeklyHours
 from domain.waitlist import AllocationOutcome, EntryStatus, Window, after_miss, offered_until
 from tests import sizes
@@ -34,10 +34,34 @@ def freed(start: float, end: float, giver: int | None = None) -> Freed:
 
 
 def candidate(key: int, **wishes: object) -> Candidate:
-    plain = Candidate(
-        key, 1, EntryStatus.ACTIVE, 100 + key, 1, (), (), DAY, DAY, 0, 0, NOW - timedelta(minutes=100 - key)
-    )  # fmt: skip
+    """Somebody of whom this is true, whichever part of the entry says it."""
+    wish, standing = Wish(1, (), (), DAY, DAY, 0), Standing()
+    parts = [{name: wishes.pop(name) for name in [*wishes] if hasattr(one, name)} for one in (wish, standing)]
+    wish, standing = replace(wish, **parts[0]), replace(standing, **parts[1])  # type: ignore[arg-type]
+    plain = Candidate(key, 1, 100 + key, wish, 0, NOW - timedelta(minutes=100 - key), standing)
     return replace(plain, **wishes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a plan says of one candidate."""
+
+    entry_key: int
+    outcome: AllocationOutcome
+    rank: int | None
+    place: Place | None
+    reasons: tuple[Reason, ...]
+
+
+def verdicts_on(situation: Situation) -> dict[int, Verdict]:
+    found, said = plan(situation), {}
+    for number, one in enumerate(situation.candidates):
+        rank = found.ranks[number] or None
+        outcome = AllocationOutcome.OUTRANKED if rank else AllocationOutcome.NOT_ELIGIBLE
+        if number in found.offered:
+            outcome = AllocationOutcome.OFFERED
+        said[one.key] = Verdict(one.key, outcome, rank, found.places[number], found.reasons[number])
+    return said
 
 
 def kind(minutes: int = 30, before: int = 0, after: int = 0, every: int | None = 15) -> VisitType:
@@ -52,7 +76,7 @@ def possible(given_up: Freed, of: VisitType, taken: list[tuple[int, int]] | None
 def decide(given_up: Freed, *some: Candidate, of: VisitType | None = None) -> dict[int, Verdict]:
     of = of or kind()
     there = tuple(possible(given_up, of, _closed(given_up)))
-    return {one.entry_key: one for one in plan(Situation(NOW, ZONE, given_up, there, some))}
+    return verdicts_on(Situation(NOW, ZONE, given_up, there, some))
 
 
 def _closed(given_up: Freed) -> list[tuple[int, int]]:
@@ -87,7 +111,8 @@ def test_who_leaves_less_of_the_time_unused_comes_first() -> None:
     given_up = freed(9, 9.75)
     there = tuple(possible(given_up, short, _closed(given_up)) + possible(given_up, long, _closed(given_up)))
     some = candidate(1, visit_type_key=short.key), candidate(2, visit_type_key=2)
-    first, second = plan(Situation(NOW, ZONE, given_up, there, some))
+    said = verdicts_on(Situation(NOW, ZONE, given_up, there, some))
+    first, second = said[1], said[2]
     assert (first.rank, second.rank) == (2, 1)
     assert (second.outcome, first.outcome) == (AllocationOutcome.OFFERED, AllocationOutcome.OUTRANKED)
 
@@ -206,17 +231,17 @@ def wishes(draw: st.DrawFn) -> Candidate:
 @settings(max_examples=sizes.ALLOCATION_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_is_freed_and_whoever_waits(drawn: tuple[Situation, list[tuple[int, int]], list[VisitType]]) -> None:
     situation, taken, kinds = drawn
-    said = {one.entry_key: one for one in plan(situation)}
+    said = verdicts_on(situation)
     assert len(said) == len(situation.candidates)
     again = replace(situation, candidates=situation.candidates[::-1], places=situation.places[::-1])
-    assert {one.entry_key: one for one in plan(again)} == said, "the order in which they are read decides nothing"
-    assert ranking.recomputes(situation, said)
+    assert verdicts_on(again) == said, "the order in which they are read decides nothing"
+    assert ranking.recomputes(_sharing(situation), plan(situation)), "nor whether those who wish for the same share it"
     by_key = {one.key: one for one in situation.candidates}
     offered = [(by_key[one.entry_key], one.place) for one in said.values() if one.outcome is AllocationOutcome.OFFERED]
     occupied = {tick for start, end in taken for tick in range(start, end)}
     for one, place in offered:
         assert place is not None
-        of = kinds[one.visit_type_key - 1]
+        of = kinds[one.wish.visit_type_key - 1]
         span = range(place.from_minute // TICK_MINUTES, place.to_minute // TICK_MINUTES)
         assert occupied.isdisjoint(span), "never outside free time, and never two that overlap"
         occupied.update(span)
@@ -226,10 +251,10 @@ def test_whatever_is_freed_and_whoever_waits(drawn: tuple[Situation, list[tuple[
         local = zones.at(place.start, ZONE)
         assert (local.hour * 60 + local.minute - OPENS) % (of.start_every_minutes or 1) == 0
         assert local.hour * 60 + local.minute >= OPENS
-        assert not any(start < place.end and place.start < end for start, end in one.busy)
+        assert not any(start < place.end and place.start < end for start, end in one.standing.busy)
         assert one.patient_key != situation.freed.giver
-        assert one.status is EntryStatus.ACTIVE
-        assert not one.had_it
+        assert one.standing.status is EntryStatus.ACTIVE
+        assert not one.standing.had_it
     people = [one.patient_key for one, _ in offered]
     assert len(people) == len(set(people))
     assert sorted(one.rank for one in said.values() if one.rank) == list(
@@ -238,6 +263,16 @@ def test_whatever_is_freed_and_whoever_waits(drawn: tuple[Situation, list[tuple[
     _nobody_better_left_out(situation, said)
     tried["situations"] += 1
     tried["offers"] += len(offered)
+
+
+def _sharing(situation: Situation) -> Situation:
+    """Whoever wishes for the same shares one wish, and of whom there is nothing to say stands as ORDINARY."""
+    known: dict[object, object] = {Standing(): ORDINARY}
+    some = [
+        replace(one, wish=known.setdefault(one.wish, one.wish), standing=known.get(one.standing, one.standing))
+        for one in situation.candidates
+    ]
+    return replace(situation, candidates=tuple(some))
 
 
 def _nobody_better_left_out(situation: Situation, said: dict[int, Verdict]) -> None:

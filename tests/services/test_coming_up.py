@@ -166,3 +166,13 @@ async def test_an_import_notes_nothing_where_nobody_waits(world: World, tmp_path
     feed.slots.append(opening(9, of="7"))
     assert (await store.slots(feed.write()))["openings added"] == 1
     assert await world.value("SELECT count(*) FROM waitlist_opened") == 0
+
+
+async def test_receipts_are_shown_though_the_provider_no_longer_offers_that_kind_of_visit(world: World) -> None:
+    here = await place(world)
+    entries = await here.wait(how_many=2)
+    await here.cancel(await here.booked())
+    before = await here.receipts(*entries)
+    assert [one.rank for one in before] == [1, 2]
+    await save(here, visit_type_ids=[])
+    assert await here.receipts(*entries) == before

@@ -7,7 +7,7 @@ from math import isnan
 
 import pytest
 
-from adapters.postgres.decisions import KnownWishes
+from adapters.postgres.candidates import KnownWishes
 from app.workers.waitlist import accepted_share
 from domain import ids
 from domain.appointments import AppointmentStatus

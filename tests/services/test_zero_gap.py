@@ -191,7 +191,7 @@ async def test_no_time_is_ever_open_while_somebody_waits_for_it(
         await patient.close()
     proof(
         request.node.name, cancellations=sizes.CANCELLATIONS, decisions=len(decided), kills=workers.kills,
-        candidates=sum(len(one.verdicts) for one in decided), gaps=0, unexplained=0, **said,
+        candidates=sum(len(one.plan.ranks) for one in decided), gaps=0, unexplained=0, **said,
     )  # fmt: skip
 
 

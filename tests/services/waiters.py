@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 
 from adapters.postgres import decisions, offers, waitlist
-from adapters.postgres.decisions import Decision, KnownWishes
+from adapters.postgres.candidates import KnownWishes
+from adapters.postgres.decisions import Decision
 from adapters.postgres.offers import StoredOffer
 from domain import ids
 from domain.access import Viewer
@@ -152,7 +153,7 @@ async def all_decisions(world: World) -> list[Decision]:
 
 async def unexplained(world: World) -> list[int]:
     """Decisions that the rules do not decide again as they were written down."""
-    return [one.key for one in await all_decisions(world) if not recomputes(one.situation, one.verdicts)]
+    return [one.key for one in await all_decisions(world) if not recomputes(one.situation, one.plan)]
 
 
 def at(**later: float) -> datetime:
