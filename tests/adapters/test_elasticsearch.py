@@ -13,7 +13,6 @@ from adapters.postgres.database import Database, pool
 from adapters.postgres.epoch import current_epoch
 from adapters.postgres.search import PostgresEngine
 from adapters.postgres.search_documents import SearchDocuments
-from domain import search_order
 from domain.clinics import GeoPoint
 from domain.folding import WORD_MAX
 from domain.search import Document, Part, Sort, Wanted
@@ -120,7 +119,7 @@ async def test_candidates_decide_like_a_page(engine: ElasticsearchEngine, seed: 
     for _ in range(25):
         asked, sort = question(random), random.choice(SORTS)
         candidates = await engine.candidates(asked)
-        decided = search_order.decided(candidates, {}, asked, sort, 50, None)
+        decided = search_oracle.decided(candidates, {}, asked, sort, 50, None)
         assert rounded(decided) == rounded(await engine.page(asked, sort, 50, None)), (asked, sort)
 
 
