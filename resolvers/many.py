@@ -11,7 +11,7 @@ from domain import ids, shapes
 from domain.appointments import Slot
 from domain.clinics import Clinic, Provider
 from resolvers import clinics as places
-from resolvers import nodes
+from resolvers import nodes, search
 from resolvers.context import Context
 
 Many = Callable[..., Awaitable[Sequence[Any]]]
@@ -81,6 +81,7 @@ MANY: Final[dict[tuple[str, str], Many]] = {
     ("Query", "providers"): _of_root(places.providers),
     ("Query", "visitTypes"): _of_root(places.visit_types),
     ("Query", "node"): _of_root(nodes.node),
+    ("Query", "search"): _of_root(search.search),
     ("Provider", "slots"): slots_of,
     ("Provider", "clinics"): clinics_of,
     ("Slot", "provider"): _of_attribute("provider", "provider_key"),

@@ -8,14 +8,12 @@ from graphql import (
     GraphQLArgument,
     GraphQLField,
     GraphQLObjectType,
-    GraphQLScalarType,
     GraphQLSchema,
     ListValueNode,
     ObjectValueNode,
     Undefined,
     VariableNode,
     coerce_input_literal,
-    get_named_type,
     is_abstract_type,
     is_list_type,
     is_non_null_type,
@@ -28,6 +26,7 @@ from strawberry.utils.str_converters import to_camel_case
 from resolvers.many import MANY
 from schema.leaves import constant, leaf, unwrapped
 from schema.plans import OMITTED, REFUSED, Arguments, Choice, Part, Plan, Reader, rows_of
+from schema.taking import taken
 
 Grouped = Mapping[str, Sequence[Any]]
 Collect = Callable[[GraphQLObjectType, Any], Grouped]
@@ -146,7 +145,7 @@ def _leaf(parent: GraphQLObjectType, name: str) -> Reader | None:
 
 
 def _arguments(field: GraphQLField, shown: Any, node: Any) -> Arguments | None:
-    """Scalars as they stand in the document or in variables; None for what needs more."""
+    """Scalars and enums as they stand in the document or in variables, input objects in variables; None for what needs more."""
     names = {one.graphql_name or to_camel_case(one.python_name): one.python_name for one in shown.arguments}
     values = {one.name.value: one.value for one in node.arguments or ()}
     fixed: dict[str, Any] = {}
@@ -154,11 +153,10 @@ def _arguments(field: GraphQLField, shown: Any, node: Any) -> Arguments | None:
     for name, argument in field.args.items():
         value = values.get(name)
         if isinstance(value, VariableNode):
-            given.append((names[name], value.name.value, _default(argument), not is_non_null_type(argument.type)))
+            nullable = not is_non_null_type(argument.type)
+            given.append((names[name], value.name.value, _default(argument), nullable, taken(argument.type)))
         else:
             fixed[names[name]] = _default(argument) if value is None else _constant(value, argument)
-        if value is not None and not isinstance(get_named_type(argument.type), GraphQLScalarType):
-            return None
     if any(value is REFUSED for value in fixed.values()):
         return None
     return Arguments({name: value for name, value in fixed.items() if value is not OMITTED}, given)

@@ -34,20 +34,21 @@ REFUSED: Final = object()  # One that can't be left out.
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """`fixed` by the document itself; `given` by variables: resolver's name, variable, default, whether null may be given."""
+    """`fixed` by the document itself; `given` by variables: resolver's name, variable, default, whether null may be given, and what
+    makes of the value what the resolver takes, where that is another."""
 
     fixed: Mapping[str, Any]
-    given: Sequence[tuple[str, str, Any, bool]]
+    given: Sequence[tuple[str, str, Any, bool, Callable[[Any], Any] | None]]
 
     def of(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Variables were coerced before, and validation has matched their types with the arguments'."""
         found = dict(self.fixed)
-        for name, variable, default, nullable in self.given:
+        for name, variable, default, nullable, taken in self.given:
             value = variables.get(variable, default)
             if value is REFUSED or (value is None and not nullable):
                 raise Irregular
             if value is not OMITTED:
-                found[name] = value
+                found[name] = value if taken is None or value is None else taken(value)
         return found
 
 

@@ -1,14 +1,15 @@
 """Search the slow way: every document looked at, word by word; and documents and questions made at random."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from random import Random
 
 from domain import folding, search, search_documents, search_order
 from domain.clinics import GeoPoint, Modality
-from domain.search import Document, FacetField, Found, Match, Part, Sort, Wanted
-from domain.search_order import Place
+from domain.search import Candidate, Document, FacetField, Found, Match, Pair, Part, Sort, Wanted
+from domain.search_crowd import Crowd
+from domain.search_order import NOWHERE, Place
 
 FIRST_NAMES = (
     "Maria",
@@ -186,6 +187,30 @@ def found(documents: Sequence[Document], asked: Wanted, sort: Sort, first: int, 
             counts.items(), key=lambda pair: (-pair[1], int(pair[0]) if field is FacetField.CLINIC else pair[0])
         )[:50]
     return Found([Match((where[4], where[5]), score, where) for where, score in page], len(hits), facets)
+
+
+def decided(
+    candidates: Sequence[Candidate],
+    starts: Mapping[Pair, int],
+    asked: Wanted,
+    sort: Sort,
+    first: int,
+    after: Place | None,
+    there: set[Pair] | None = None,
+) -> Found:
+    """A page of candidates as the product makes it. `starts`: UTC minutes, for SOONEST; `there`: who has a time between dates."""
+    crowd = Crowd(asked)
+    for _ in crowd.adding(candidates):
+        pass
+    beside = None if there is None else [pair if pair in there else None for pair, _ in crowd.asked]
+    if sort is Sort.SOONEST:
+        times = [starts.get(pair, NOWHERE) for pair, _ in crowd.hits_asked]
+        matches = [match for match, _ in crowd.soonest(times, first, after, beside)]
+    else:
+        for _ in crowd.placing(sort):
+            pass
+        matches = crowd.page(sort, first, after, beside)
+    return Found(matches, *crowd.facets(beside))
 
 
 def _score(asked: Wanted, one: Document) -> int | None:

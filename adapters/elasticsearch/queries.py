@@ -21,6 +21,13 @@ FACETS: Final = {
 }
 SPELLINGS_MAX: Final = 200  # Words of the index that a misspelled one may stand for, the nearest first.
 NEAREST_METRES: Final = 0.02  # Places are kept to a centimetre or so; a distance of nothing is refused.
+# Which documents match, without a look at them: whoever is written gets a number above all before, so that of as many documents
+# of one index the sum is the same only while none has changed.
+STATE: Final[Json] = {"change": {"stats": {"field": "_seq_no"}}, "index": {"terms": {"field": "_index"}}}
+# Their candidates in order: hits that bring them along take the server three times as long.
+ALL: Final[Json] = {
+    "terms": {"field": "candidate", "size": search.PAIRS_MAX, "order": {"_key": "asc"}, "execution_hint": "map"}
+}
 EVERYTHING: Final[Json] = {"match_all": {}}
 NOTHING: Final[Json] = {"match_none": {}}
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
+import orjson
+
 from adapters.elasticsearch import documents, queries
 from adapters.elasticsearch.connection import Connection
 from domain import search_order
@@ -16,6 +18,10 @@ PAGE: Final = {
     "allow_partial_search_results": "false",
 }
 HITS: Final = {"filter_path": "hits.hits.sort", "allow_partial_search_results": "false"}
+_STATE: Final = "aggregations.change.sum,aggregations.change.max,aggregations.index.buckets"
+STATE: Final = {"filter_path": _STATE, "allow_partial_search_results": "false"}
+ALL: Final = {"filter_path": f"{_STATE},aggregations.all.buckets.key", "allow_partial_search_results": "false"}
+LISTS_MAX: Final = 16
 WORK: Final = "1s"  # What nobody waits for any more is given up by the server too.
 KEPT_MAX: Final = 50_000
 NO_DAY: Final = 2**31 - 1  # Stands for days that are missing, and infinity for distances: they come last.
@@ -28,7 +34,10 @@ class ElasticsearchEngine:
     def __init__(self, connection: Connection, alias: str) -> None:
         self._connection = connection
         self._path = f"/{alias}/_search"
-        self._kept: dict[tuple[float, str, int | None], Candidate] = {}
+        self._kept: dict[tuple[int, int | None], _Candidates] = {}
+        self._lists: dict[
+            bytes, tuple[queries.Json, list[Candidate]]
+        ] = {}  # By query, with the state that they are of.
 
     async def page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> Found:
         """`sort` is not SOONEST, and `wanted.opens` is not looked at: those the calendar decides."""
@@ -56,32 +65,50 @@ class ElasticsearchEngine:
         )
 
     async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> list[Candidate]:
+        """Without words and place, what has not changed since it was last asked for is the same list, and is not sent again."""
+        filters = queries.facet_filters(wanted).values() if hits_only else ()
+        if wanted.parts or wanted.near is not None:
+            return await self._ranked(wanted, queries.every(filters))
+        query = queries.every([queries.matching(wanted), *filters])
+        key = orjson.dumps(query)
+        before = self._lists.get(key)
+        if before is not None:
+            answer = await self._connection.ask("POST", self._path, _aggregated(query, queries.STATE), STATE)
+            if before[0] == answer["aggregations"]:
+                return before[1]
+        body = _aggregated(query, {**queries.STATE, "all": queries.ALL})
+        state = (await self._connection.ask("POST", self._path, body, ALL))["aggregations"]
+        buckets = state.pop("all", {}).get("buckets", ())
+        found = list(map(self._alike(0, wanted.visit_type).__getitem__, [one["key"] for one in buckets]))
+        if len(self._lists) >= LISTS_MAX:
+            self._lists.clear()
+        self._lists[key] = state, found
+        return found
+
+    async def _ranked(self, wanted: Wanted, after: queries.Json) -> list[Candidate]:
         order = [by for name, by in queries.order(wanted, Sort.BEST) if name in {"score", "distance"}]
         body = {
             "query": queries.matching(wanted),
+            "post_filter": after,
             "sort": [*order, {"candidate": "asc"}],
             "size": PAIRS_MAX,
             "track_total_hits": False,
             "stored_fields": "_none_",
             "timeout": WORK,
         }
-        if hits_only:
-            body["post_filter"] = queries.every(queries.facet_filters(wanted).values())
         answer = await self._connection.ask("POST", self._path, body, HITS)
         hits = answer["hits"]["hits"] if answer else ()
-        kind = wanted.visit_type
         if wanted.parts:
-            return [self._candidate(hit["sort"][0], hit["sort"][-1], kind) for hit in hits]
-        return [self._candidate(0.0, hit["sort"][-1], kind) for hit in hits]
+            return [self._alike(round(hit["sort"][0]), wanted.visit_type)[hit["sort"][-1]] for hit in hits]
+        return [self._alike(0, wanted.visit_type)[hit["sort"][-1]] for hit in hits]
 
-    def _candidate(self, score: float, light: str, visit_type: int | None) -> Candidate:
+    def _alike(self, score: int, visit_type: int | None) -> "_Candidates":
         """Most come again with the next search: making one costs ten times looking it up."""
-        key = (score, light, visit_type)
-        found = self._kept.get(key)
+        found = self._kept.get((score, visit_type))
         if found is None:
-            if len(self._kept) >= KEPT_MAX:
+            if sum(map(len, self._kept.values())) >= KEPT_MAX:
                 self._kept.clear()
-            found = self._kept[key] = documents.candidate(round(score), light, visit_type)
+            found = self._kept[score, visit_type] = _Candidates(score, visit_type)
         return found
 
     async def _behind(self, wanted: Wanted, sort: Sort, order: Order, after: Place) -> list[Any]:
@@ -110,6 +137,32 @@ class ElasticsearchEngine:
             "candidate": "",
         }
         return [values[name] for name, _ in order]
+
+
+def _aggregated(query: queries.Json, aggs: queries.Json) -> queries.Json:
+    return {
+        "query": query,
+        "size": 0,
+        "track_total_hits": False,
+        "stored_fields": "_none_",
+        "aggs": aggs,
+        "timeout": WORK,
+    }
+
+
+class _Candidates(dict[str, Candidate]):
+    """By what the index says of them."""
+
+    def __init__(self, score: int, visit_type: int | None) -> None:
+        super().__init__()
+        self._score = score
+        self._visit_type = visit_type
+
+    def __missing__(self, light: str) -> Candidate:
+        if len(self) >= KEPT_MAX:
+            self.clear()
+        self[light] = found = documents.candidate(self._score, light, self._visit_type)
+        return found
 
 
 def _only(provider: int, clinic: int) -> list[queries.Json]:

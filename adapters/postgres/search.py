@@ -108,17 +108,18 @@ SELECT (SELECT count(*) FROM hit) AS total,
         ) AS facet
     ) END::text AS clinic,
     CASE WHEN $21::boolean THEN (
-        SELECT json_agg(json_build_array(best.provider_id, best.clinic_id, best.score, best.sort_name, d.specialties,
-            d.languages, d.visit_type_ids, d.modalities, d.latitude, d.longitude, best.next_day))
+        SELECT array_agg(json_build_array(best.provider_id, best.clinic_id, best.score, best.sort_name, d.specialties,
+            d.languages, d.visit_type_ids, d.modalities, d.latitude, d.longitude, best.next_day)::text)
         FROM (
             SELECT * FROM near
             WHERE NOT $22::boolean OR (by_specialty AND by_language AND by_clinic AND by_modality)
             ORDER BY score DESC, coalesce(km, 1e18), coalesce(next_day, '9999-01-01'), sort_name,
                 provider_id, clinic_id LIMIT $14::integer
         ) AS best JOIN search_documents AS d ON d.ctid = best.place
-    ) END::text AS candidates
+    ) END AS candidates
 """
 
+KEPT_MAX: Final = 50_000
 _MODALITIES: Final = {one.value: one for one in Modality}
 
 
@@ -127,6 +128,7 @@ class PostgresEngine:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._kept = _Candidates()
 
     async def page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> Found:
         row = await self._run(wanted, sort, first, after or FIRST)
@@ -139,7 +141,7 @@ class PostgresEngine:
 
     async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> Sequence[Candidate]:
         row = await self._run(wanted, Sort.BEST, PAIRS_MAX, FIRST, candidates=True, hits_only=hits_only)
-        return [_candidate(one) for one in orjson.loads(row["candidates"] or "[]")]
+        return list(map(self._kept.__getitem__, row["candidates"] or ()))
 
     async def _run(
         self, wanted: Wanted, sort: Sort, first: int, after: Place, *, candidates: bool = False, hits_only: bool = False
@@ -187,8 +189,20 @@ def _match(row: list[Any]) -> Match:
     return Match((provider, clinic), score, (float(one), float(two), day, name, provider, clinic))
 
 
-def _candidate(row: list[Any]) -> Candidate:
-    provider, clinic, score, name, specialties, languages, kinds, modalities, latitude, longitude, day = row
+class _Candidates(dict[str, Candidate]):
+    """By their lines. Most come again with the next search: making one costs ten times looking it up."""
+
+    def __missing__(self, line: str) -> Candidate:
+        if len(self) >= KEPT_MAX:
+            self.clear()
+        self[line] = found = _candidate(line)
+        return found
+
+
+def _candidate(line: str) -> Candidate:
+    provider, clinic, score, name, specialties, languages, kinds, modalities, latitude, longitude, day = orjson.loads(
+        line
+    )
     return Candidate(
         (provider, clinic),
         score,

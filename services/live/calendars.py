@@ -17,6 +17,7 @@ from domain.calendars import CHUNK_TICKS, Calendar
 from domain.clinics import VisitType
 from domain.schedules import Schedule
 from domain.streams import CalendarEvent, Cursor, Pulse
+from services.live.altered import Altered
 from services.live.catalog import ProcessCatalog
 from services.live.trust import Trust
 
@@ -76,6 +77,7 @@ class ProcessCalendars:
         self._forgotten = 0
         self._newest: dict[int, int] = {}  # Versions heard by resource, at any clinic.
         self._floors: dict[int, _Floor] = {}
+        self.altered = Altered()
 
     # What the hub says.
 
@@ -109,7 +111,8 @@ class ProcessCalendars:
             ticks = len(entry.numbers) * CHUNK_TICKS
             changed = calendars.applied(entry.calendar, ticks, event.version, event.opened, event.closed)
         if changed is not None:
-            entry.version, entry.calendar, entry.derived = event.version, changed, {}
+            entry.version, entry.calendar = event.version, changed
+            self._other(entry, pair)
         elif entry.calendar is not None or event.invalidated:
             self._remove(pair)
 
@@ -126,6 +129,7 @@ class ProcessCalendars:
         self._count += 1
         self._forgotten = self._count
         self._entries.clear()
+        self.altered.everybody()
         self._weeks = 0
         self._floors.clear()
         self._newest.clear()
@@ -162,6 +166,7 @@ class ProcessCalendars:
         for resource_key, version in versions.items():
             before = self._floors.get(resource_key)
             self._floors[resource_key] = _Floor(max(version, before.version) if before else version, now)
+            self.altered.note(resource_key)
         if len(self._floors) > HEARD_MAX:
             self._clear()
 
@@ -282,7 +287,8 @@ class ProcessCalendars:
             pair = (provider_key, clinic_key)
             if self._is_current(ticket, clinic_key) and self._heard.get(pair, (0, 0))[1] <= ticket:
                 entry = self._entry(pair)
-                entry.offerings[kind_key], entry.derived = None, {}
+                entry.offerings[kind_key] = None
+                self._other(entry, pair)
         while self._weeks > WEEKS_MAX or len(self._entries) > ENTRIES_MAX:
             self._remove(next(iter(self._entries)))
 
@@ -301,8 +307,9 @@ class ProcessCalendars:
             entry.offerings = {}
             self._weeks -= len(entry.numbers)
             entry.version, entry.numbers, entry.calendar = version, range(0), None
-        entry.schedule, entry.derived = one.schedule, {}
+        entry.schedule = one.schedule
         entry.offerings[offering.visit_type.key] = self._sharing(offering)
+        self._other(entry, pair)
         if not entry.numbers or (numbers.start <= entry.numbers.start and entry.numbers.stop <= numbers.stop):
             self._weeks += len(numbers) - len(entry.numbers)
             entry.numbers, entry.calendar = numbers, one.calendar
@@ -325,10 +332,16 @@ class ProcessCalendars:
             self._at.setdefault(pair[1], set()).add(pair[0])
         return entry
 
+    def _other(self, entry: Entry, pair: Pair) -> None:
+        """Something of it is another now: what was worked out of it does not count any more."""
+        entry.derived = {}
+        self.altered.note(pair[0])
+
     def _remove(self, pair: Pair) -> None:
         entry = self._entries.pop(pair, None)
         if entry is None:
             return
+        self.altered.note(pair[0])
         self._weeks -= len(entry.numbers)
         there = self._at[pair[1]]
         there.discard(pair[0])
@@ -356,6 +369,7 @@ class ProcessCalendars:
         self._count += 1
         self._forgotten = self._count
         self._entries.clear()
+        self.altered.everybody()
         self._weeks = 0
         self._at.clear()
         self._floors.clear()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from domain.appointments import Slot
 from domain.search import Candidate, Found, Pair, Sort, Wanted
+from domain.search_crowd import Ask
 from domain.search_order import Place
 
 
@@ -26,6 +27,29 @@ class Engine(Protocol):
     async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> Sequence[Candidate]: ...
 
 
+class Engines:
+    """The first that answers is believed; an answer of another than the first is degraded, which is said beside it."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self._engines = engines
+
+    async def page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> tuple[Found, bool]:
+        for number, engine in enumerate(self._engines[:-1]):
+            try:
+                return await engine.page(wanted, sort, first, after), number > 0
+            except EngineAway:
+                continue
+        return await self._engines[-1].page(wanted, sort, first, after), len(self._engines) > 1
+
+    async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> tuple[Sequence[Candidate], bool]:
+        for number, engine in enumerate(self._engines[:-1]):
+            try:
+                return await engine.candidates(wanted, hits_only=hits_only), number > 0
+            except EngineAway:
+                continue
+        return await self._engines[-1].candidates(wanted, hits_only=hits_only), len(self._engines) > 1
+
+
 class Start(Protocol):
     """A time that can be booked: `at` in UTC minutes."""
 
@@ -42,4 +66,8 @@ class Calendar(Protocol):
         self, asked: Iterable[tuple[Pair, Sequence[int]]], opens: tuple[date, date] | None = None
     ) -> Mapping[Pair, Start]:
         """Of each pair the first over these visit types, between these clinic dates; pairs without one are left out."""
+        ...
+
+    async def starts(self, asked: Sequence[Ask], opens: tuple[date, date] | None = None) -> Sequence[Start | None]:
+        """The same beside each; what is unchanged since it was last asked for is the same list."""
         ...

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Final
 
 from adapters.postgres.database import Database, answering
@@ -11,13 +10,13 @@ from adapters.postgres.standing import Standing
 from domain import folding, ids, search_filters, search_matched, search_order
 from domain.appointments import Slot
 from domain.clinics import Clinic, Modality, Provider, VisitType
-from domain.search import Candidate, FacetField, Found, Match, Pair, Sort, Wanted
+from domain.search import FacetField, Found, Match, Pair, Sort, Wanted
 from domain.search_filters import Filter
 from domain.search_order import Place
 from services.searching import languages, parsing, synonyms
-from services.searching.engines import Calendar, Engine, EngineAway, Start
+from services.searching.crowds import Crowds
+from services.searching.engines import Calendar, Engine, Engines, Start
 
-PORTION: Final = 2000  # Candidates that are sorted at once: what takes longer holds others up.
 _MODALITIES: Final = {one.value: one.name for one in Modality}
 
 
@@ -46,13 +45,14 @@ class Results:
 
 
 class Searching:
-    """`engines`: the first that answers is believed; an answer of another than the first is degraded."""
+    """`engines` in the order in which they are asked; an answer of another than the first is degraded."""
 
     def __init__(self, database: Database, standing: Standing, calendar: Calendar, engines: Sequence[Engine]) -> None:
         self._database = database
         self._standing = standing
         self._calendar = calendar
-        self._engines = engines
+        self._engines = Engines(engines)
+        self._crowds = Crowds(self._engines)
 
     async def search(self, asked: Filter, sort: Sort, first: int, after: Place | None) -> Results:
         """The same for every viewer. Raises BadInput, Unavailable."""
@@ -61,7 +61,7 @@ class Searching:
         if sort is Sort.SOONEST or wanted.opens is not None:
             found, degraded, starts = await self._by_calendar(wanted, sort, first, after)
         else:
-            found, degraded = await self._page(wanted, sort, first + 1, after)
+            found, degraded = await self._engines.page(wanted, sort, first + 1, after)
             starts = None
         hits, kinds = await self._hits(wanted, found.matches[:first], starts)
         return Results(hits, kinds, len(found.matches) > first, found.total, _shown(found), degraded)
@@ -86,50 +86,29 @@ class Searching:
             opens=search_filters.opens(asked),
         )
 
-    async def _page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> tuple[Found, bool]:
-        for number, engine in enumerate(self._engines[:-1]):
-            try:
-                return await engine.page(wanted, sort, first, after), number > 0
-            except EngineAway:
-                continue
-        return await self._engines[-1].page(wanted, sort, first, after), len(self._engines) > 1
-
-    async def _candidates(self, wanted: Wanted, *, hits_only: bool = False) -> tuple[Sequence[Candidate], bool]:
-        for number, engine in enumerate(self._engines[:-1]):
-            try:
-                return await engine.candidates(wanted, hits_only=hits_only), number > 0
-            except EngineAway:
-                continue
-        return await self._engines[-1].candidates(wanted, hits_only=hits_only), len(self._engines) > 1
-
     async def _by_calendar(
         self, wanted: Wanted, sort: Sort, first: int, after: Place | None
     ) -> tuple[Found, bool, Mapping[Pair, Start] | None]:
-        """Who has a time between the dates, and who has the first: of thousands of candidates, asked at once."""
-        if wanted.opens is None and any(search_order.asked(wanted, field) for field in FacetField):
-            return await self._soonest(wanted, first, after)
-        candidates, degraded = await self._candidates(wanted)
-        if wanted.opens is not None:
-            looked_at = search_order.countable(candidates, wanted)
-            between = await self._calendar.earliest(_questions(looked_at, wanted), wanted.opens)
-            candidates = [one for one in looked_at if one.pair in between]
-        starts: Mapping[Pair, Start] | None = None
-        if sort is Sort.SOONEST:
-            starts = await self._calendar.earliest(_questions(search_order.hits(candidates, wanted), wanted))
-        times = {pair: start.at for pair, start in (starts or {}).items()}
-        return await _decided(candidates, times, wanted, sort, first + 1, after), degraded, starts
+        """Who has a time between the dates, and who has the first: of thousands of candidates, asked at once.
 
-    async def _soonest(
-        self, wanted: Wanted, first: int, after: Place | None
-    ) -> tuple[Found, bool, Mapping[Pair, Start] | None]:
-        """Facets do not hang on the calendar here: the engine counts them, and only hits are looked at."""
-        (counted, without), (candidates, degraded) = await asyncio.gather(
-            self._page(wanted, Sort.BEST, 1, None), self._candidates(wanted, hits_only=True)
-        )
-        starts = await self._calendar.earliest(_questions(candidates, wanted))
-        times = {pair: start.at for pair, start in starts.items()}
-        matches = search_order.page(candidates, times, wanted, Sort.SOONEST, first + 1, after)
-        return Found(matches, counted.total, counted.facets), degraded or without, starts
+        Without dates facets do not hang on the calendar: where one is filtered by, the engine counts, and only hits are looked at.
+        """
+        engine_counts = wanted.opens is None and any(search_order.asked(wanted, field) for field in FacetField)
+        known = await self._crowds.crowd(wanted, hits_only=engine_counts)
+        crowd = known.crowd
+        there = None if wanted.opens is None else await self._calendar.starts(crowd.asked, wanted.opens)
+        if sort is Sort.SOONEST:
+            starts = await self._calendar.starts(crowd.hits_asked)
+            times = [search_order.NOWHERE if one is None else one.at for one in starts]
+            page = crowd.soonest(times, first + 1, after, there)
+            matches = [match for match, _ in page]
+            shown = {match.pair: start for match, number in page if (start := starts[number]) is not None}
+        else:
+            for _ in crowd.placing(sort):
+                await asyncio.sleep(0)
+            matches, shown = crowd.page(sort, first + 1, after, there), None
+        total, facets = crowd.facets(there) if known.counted is None else (known.counted.total, known.counted.facets)
+        return Found(matches, total, facets), known.degraded, shown
 
     async def _hits(
         self, wanted: Wanted, matches: Sequence[Match], starts: Mapping[Pair, Start] | None
@@ -152,32 +131,6 @@ class Searching:
         )
         hits = [_hit(wanted, one, providers[one.pair[0]], clinics[one.pair[1]], active, starts) for one in known]
         return hits, kinds
-
-
-async def _decided(
-    candidates: Sequence[Candidate],
-    starts: Mapping[Pair, int],
-    wanted: Wanted,
-    sort: Sort,
-    first: int,
-    after: Place | None,
-) -> Found:
-    """`search_order.decided`, between whose portions others have their turn."""
-    if len(candidates) <= PORTION:
-        return search_order.decided(candidates, starts, wanted, sort, first, after)
-    found = search_order.hits(candidates, wanted)
-    best: list[Match] = []
-    for begin in range(0, len(found), PORTION):
-        await asyncio.sleep(0)
-        some = search_order.page(found[begin : begin + PORTION], starts, wanted, sort, first, after)
-        best = sorted([*best, *some], key=attrgetter("place"))[:first]
-    await asyncio.sleep(0)
-    return Found(best, len(found), search_order.facets(candidates, wanted))
-
-
-def _questions(candidates: Sequence[Candidate], wanted: Wanted) -> list[tuple[Pair, Sequence[int]]]:
-    own = None if wanted.visit_type is None else (wanted.visit_type,)
-    return [(one.pair, one.visit_types if own is None else own) for one in candidates]
 
 
 def _hit(

@@ -15,8 +15,10 @@ from adapters.postgres.soonest import first_openings
 from domain import availability, soonest, zones
 from domain.appointments import Slot
 from domain.clinics import Modality
+from domain.search_crowd import Ask
 from domain.soonest import Asked, Opens, Start
 from services.live.calendars import ProcessCalendars
+from services.searching.boards import Board, Boards, Starts
 from services.searching.remembered import Answer, Kinds, Question, Remembered, Unanswered, work_out
 
 PORTION_SECONDS: Final = 0.004  # Then others on the event loop have their turn.
@@ -70,6 +72,7 @@ class Soonest:
         recent: Callable[[int], bool] = _nobody,
     ) -> None:
         self._sources = _Sources(database, open_times, process, recent)
+        self._boards = None if process is None else Boards(process.altered)
 
     async def earliest(
         self,
@@ -88,6 +91,23 @@ class Soonest:
         async with answering():
             return await _Search(self._sources, Question.of(Asked(opens, modality)), wanted, primary).run()
 
+    async def starts(self, asked: Sequence[Ask], opens: Opens | None = None) -> Starts:
+        """The same of thousands who are asked about again and again, beside each: the very same list while nothing has changed."""
+        process = self._sources.process
+        now = None if process is None else process.now()
+        if self._boards is None or now is None:
+            found = await self.earliest(asked, opens)
+            return [found.get(pair) for pair, _ in asked]
+        question = Question.of(Asked(opens))
+        board = self._boards.board(question.name, now.timestamp())
+        known = board.look(asked)
+        if known is not None:
+            return known
+        before, missing = board.known(asked), dict(board.missing(asked))
+        async with answering():
+            found = await _Search(self._sources, question, missing, primary=False, board=board).run()
+        return [found.get(ask[0], start) for ask, start in zip(asked, before, strict=True)]
+
     async def slots(
         self,
         asked: Iterable[tuple[Pair, Sequence[int]]],
@@ -104,12 +124,20 @@ class Soonest:
 class _Search:
     """One answer in the making."""
 
-    def __init__(self, sources: _Sources, question: Question, wanted: dict[Pair, Kinds], primary: bool) -> None:
+    def __init__(
+        self,
+        sources: _Sources,
+        question: Question,
+        wanted: dict[Pair, Kinds],
+        primary: bool,
+        board: Board | None = None,
+    ) -> None:
         self._sources = sources
         self._process = sources.process
         self._question = question
         self._wanted = wanted
         self._primary = primary
+        self._board = board
         self._portions = _Portions()
         self._found: dict[Pair, Start] = {}
         self._pools: dict[Triple, Offering] = {}
@@ -137,10 +165,14 @@ class _Search:
         for count, (pair, kinds) in enumerate(self._wanted.items(), 1):
             entry = process.kept(pair)
             answer: Answer | None = None if entry is None else entry.derived.get((kinds, name))
-            if answer is not None and not answer.pools and (start := answer.earliest.now(seconds)) is not None:
+            start = None if answer is None or answer.pools else answer.earliest.now(seconds)
+            if start is not None:
                 found[pair] = start  # Thousands come this way.
             elif answer is None or answer.pools or not (answer.earliest.none and answer.earliest.holds(seconds)):
                 self._ask(pair, kinds, now, seconds, unknown, later)
+                answer = None
+            if answer is not None and self._board is not None:
+                self._board.put((pair, kinds), answer.earliest, start)
             if not count % CLOCK_EVERY and await self._portions.breathe():
                 now = self._now()
                 if now is None:
@@ -156,6 +188,8 @@ class _Search:
         answer = Remembered(self._process).answer(pair, kinds, self._question, now, seconds)
         if isinstance(answer, Answer):
             self._take(pair, answer, seconds)
+            if self._board is not None and not answer.pools:
+                self._board.put((pair, kinds), answer.earliest, self._found.get(pair))
         elif answer is Unanswered.UNKNOWN:
             unknown.append(pair)
         else:

@@ -13,14 +13,13 @@ from adapters.postgres.database import Database, pool
 from adapters.postgres.epoch import current_epoch
 from adapters.postgres.search import PostgresEngine
 from adapters.postgres.search_documents import SearchDocuments
-from domain import search_order
 from domain.clinics import GeoPoint
 from domain.folding import WORD_MAX
 from domain.search import Document, Part, Sort, Wanted
 from domain.search_order import Place
 from services.searching.engines import Engine
 from tests import search_oracle
-from tests.adapters.elastic import an_index, filled
+from tests.adapters.elastic import EPOCH, an_index, filled
 from tests.adapters.test_search import SORTS, distinct_words, namesakes, rounded, told_apart
 from tests.elasticsearch import Elasticsearch
 
@@ -120,8 +119,39 @@ async def test_candidates_decide_like_a_page(engine: ElasticsearchEngine, seed: 
     for _ in range(25):
         asked, sort = question(random), random.choice(SORTS)
         candidates = await engine.candidates(asked)
-        decided = search_order.decided(candidates, {}, asked, sort, 50, None)
+        decided = search_oracle.decided(candidates, {}, asked, sort, 50, None)
         assert rounded(decided) == rounded(await engine.page(asked, sort, 50, None)), (asked, sort)
+
+
+async def test_candidates_are_the_same_list_until_one_of_them_changes(
+    elasticsearch: Elasticsearch, documents: list[Document]
+) -> None:
+    listed = [one for one in documents if one.listed][:50]
+    async with an_index(elasticsearch) as index:
+        target = await filled(index, listed)
+        engine = ElasticsearchEngine(index.connection, index.alias)
+        nobody = Wanted(specialties=("Nobody has it",))
+
+        async def refreshed() -> None:
+            await index.connection.ask("POST", f"/{index.alias}/_refresh")
+
+        first = await engine.candidates(Wanted())
+        assert {one.pair for one in first} == {one.pair for one in listed}
+        assert await engine.candidates(Wanted()) is first
+        assert await engine.candidates(nobody, hits_only=True) == []
+        gone, new = replace(listed[0], listed=False, seq=10**6), replace(listed[1], specialties=("Other",), seq=10**6)
+        for changed in (gone, new, replace(gone, listed=True, seq=10**7)):
+            before = await engine.candidates(Wanted())
+            await target.write(EPOCH, [changed])
+            await refreshed()
+            after = await engine.candidates(Wanted())
+            assert after != before
+            found = [one for one in after if one.pair == changed.pair]
+            assert [one.specialties for one in found] == ([changed.specialties] if changed.listed else [])
+        before = await engine.candidates(Wanted())
+        await filled(index, listed)
+        assert await engine.candidates(Wanted()) is not before
+        assert {one.pair for one in await engine.candidates(Wanted())} == {one.pair for one in listed}
 
 
 async def test_two_mistakes_in_a_long_word_are_forgiven(engine: ElasticsearchEngine) -> None:

@@ -11,7 +11,7 @@ from adapters.postgres.database import Database, pool
 from adapters.postgres.epoch import current_epoch
 from adapters.postgres.search import PostgresEngine
 from adapters.postgres.search_documents import SearchDocuments
-from domain import folding, search_order
+from domain import folding
 from domain.clinics import GeoPoint
 from domain.search import Document, Found, Part, Sort, Wanted
 from domain.search_order import Place
@@ -112,7 +112,7 @@ async def test_candidates_decide_like_a_page(engine: PostgresEngine, documents: 
     for _ in range(25):
         asked, sort = search_oracle.wanted(random), random.choice(SORTS)
         candidates = await engine.candidates(asked)
-        decided = search_order.decided(candidates, {}, asked, sort, 50, None)
+        decided = search_oracle.decided(candidates, {}, asked, sort, 50, None)
         assert rounded(decided) == rounded(await engine.page(asked, sort, 50, None)), (asked, sort)
 
 

@@ -66,6 +66,28 @@ query ($id: ID!, $clinic: ID!, $type: ID!, $from: Date!, $to: Date!, $first: Int
         name slots(clinicId: $clinic, visitTypeId: $type, from: $from, to: $to, first: $first) { id startsAt provider { id } } } }
 }
 """
+FINDS = """
+query ($filter: SearchFilter!, $sort: SearchSort!= BEST, $first: Int! = 3, $after: String) {
+    search(filter: $filter, sort: $sort, first: $first, after: $after) { totalCount degraded
+        edges { cursor node { distanceKm matched provider { id name } clinic { id address { city } }
+            nextSlot { id startsAt visitType { name } } } }
+        pageInfo { hasNextPage endCursor } facets { field values { value count } } } }
+"""
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"filter": None},
+    {"filter": {"text": "doctor"}, "sort": "NAME"},
+    {"filter": {"text": None, "specialties": None, "near": None}},
+    {"filter": {"near": {"latitude": 43.6, "longitude": -116.2}, "withinKm": 5000}, "sort": "DISTANCE", "first": 2},
+    {"filter": {"modality": "VIDEO", "acceptingNewPatients": True, "clinicIds": ["nothing"]}, "sort": "SOONEST"},
+    {"filter": {"languages": ["en", "es"], "specialties": ["Dermatology", "Family Medicine"]}, "sort": "SOONEST"},
+    {"filter": {"openFrom": "2027-01-01"}},
+    {"filter": {"openFrom": "2027-01-01", "openTo": "2027-01-08"}, "first": 0},
+    {"filter": {"near": {"latitude": 43.6}}},
+    {"filter": {"text": "doctor"}, "sort": None},
+    {"filter": {"text": "doctor"}, "sort": "FASTEST"},
+    {"filter": {"text": "doctor"}, "after": "no"},
+]
 WRONG = [
     "query ($clinic: ID!, $type: ID!) { providers(first: 3) { edges { node { id slots(clinicId: $clinic, "
     'visitTypeId: $type, from: "2027-02-01", to: "2027-01-01") { id } } } } }',
@@ -149,6 +171,28 @@ async def test_a_plan_serves_other_variables_too(built: Product, variables: dict
         assert bool(short[1]) == (failed and one != known)
 
 
+@pytest.mark.parametrize("given", FILTERS, ids=str)
+async def test_searches_take_the_same_filters_on_both_ways(built: Product, given: dict[str, Any]) -> None:
+    short = await _answer(root.schema, built, ANONYMOUS, FINDS, given)
+    assert short == await _answer(STOCK, built, ANONYMOUS, FINDS, given)
+    inside = FINDS.replace("sort: $sort", "sort: NAME").replace("$sort: SearchSort!= BEST, ", "")
+    rest = {name: one for name, one in given.items() if name != "sort"}
+    assert await _answer(root.schema, built, ANONYMOUS, inside, rest) == await _answer(
+        STOCK, built, ANONYMOUS, inside, rest
+    )
+
+
+@pytest.mark.parametrize("given", FILTERS[2:7], ids=str)
+async def test_a_search_goes_the_short_way(
+    built: Product, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await _answer(root.schema, built, ANONYMOUS, FINDS, given)
+    assert not first[1]
+    monkeypatch.setattr(Planner, "plan", None)
+    monkeypatch.setattr(BreadthFirstExecutor, "execute_field", None, raising=False)
+    assert await _answer(root.schema, built, ANONYMOUS, FINDS, given) == first
+
+
 @pytest.mark.parametrize("which", range(6))
 async def test_things_of_any_kind_are_planned_by_their_class(
     built: Product, variables: dict[str, Any], which: int
@@ -185,6 +229,6 @@ async def test_the_second_asking_makes_no_plan_and_looks_at_no_single_field(
 def test_every_resolver_for_many_has_one_for_one() -> None:
     for kind, field in MANY:
         assert field in root.schema._schema.type_map[kind].fields, f"{kind}.{field}"
-        texts = PROVIDERS + VISITS + MERGED + ANYTHING + CLINICS
+        texts = PROVIDERS + VISITS + MERGED + ANYTHING + CLINICS + FINDS
         asked = f"{field} {{" in texts or f"{field}(" in texts
         assert asked, f"{kind}.{field} is compared by no document here"

@@ -146,17 +146,17 @@ def test_soonest_is_by_start_then_points_then_distance_then_name_and_those_witho
         candidate(6, sort_name="a name"),
     ]
     starts = {one.pair: 100 for one in ones if one.pair[0] != 5} | {ones[3].pair: 99}
-    found = search_order.decided(ones, starts, Wanted(near=near), Sort.SOONEST, 10, None)
+    found = search_oracle.decided(ones, starts, Wanted(near=near), Sort.SOONEST, 10, None)
     assert [one.pair[0] for one in found.matches] == [4, 3, 2, 6, 1, 5]
     for place in (0, 3, 4):
-        rest = search_order.decided(ones, starts, Wanted(near=near), Sort.SOONEST, 10, found.matches[place].place)
+        rest = search_oracle.decided(ones, starts, Wanted(near=near), Sort.SOONEST, 10, found.matches[place].place)
         assert rest.matches == found.matches[place + 1 :]
         assert (rest.total, rest.facets) == (found.total, found.facets)
 
 
 def test_a_facet_has_fifty_values_at_most_the_largest_first() -> None:
     ones = [candidate(number, specialties=(f"S{number % 60:02}",)) for number in range(1, 100)]
-    values = search_order.decided(ones, {}, Wanted(), Sort.NAME, 1, None).facets[FacetField.SPECIALTY]
+    values = search_oracle.decided(ones, {}, Wanted(), Sort.NAME, 1, None).facets[FacetField.SPECIALTY]
     assert len(values) == search.FACET_VALUES_MAX
     assert values == sorted(values, key=lambda value: (-value[1], value[0]))
     assert values[0] == ("S01", 2)

@@ -13,6 +13,7 @@ from adapters.postgres.open_times import OpenTimes
 from adapters.postgres.search import PostgresEngine
 from adapters.postgres.standing import Standing
 from domain.search import Candidate, FacetField, Found, Match, Pair, Sort, Wanted
+from domain.search_crowd import Ask
 from domain.search_filters import Filter
 from domain.search_order import Place
 from services.searching.engines import EngineAway, Start
@@ -62,6 +63,10 @@ class Watched:
         questions = list(asked)
         self.asked.append((len(questions), opens))
         return await self.calendar.earliest(questions, opens)
+
+    async def starts(self, asked: Sequence[Ask], opens: tuple[date, date] | None = None) -> Sequence[Start | None]:
+        self.asked.append((len(asked), opens))
+        return await self.calendar.starts(asked, opens)
 
 
 @pytest.fixture(scope="module")
