@@ -11,7 +11,6 @@ from adapters.postgres.calendars import KnownSchedules
 from adapters.postgres.candidates import KnownWishes
 from adapters.postgres.changes import Change, ElsewhereThen, Request, Told
 from adapters.postgres.database import Connection, Database
-from adapters.postgres.database import Connection, Database
 from domain import booking, waitlist
 from domain.access import Viewer
 from domain.ids import SlotKey
