@@ -204,6 +204,10 @@ class Catalog:
             return clean
         if before is not None and before.duration_minutes is None:
             return InvalidInput("durationMinutes", "Its times are published openings, each with its own length.")
+        touched: list[int] = []
+        if before is not None and clean.active and not before.active:
+            touched = await catalog.providers_waited_for(tx, before.key)
+        offered = await opened.waited_for(tx, touched)
         if before is None:
             saved = await catalog.create_visit_type(tx, clean)
         else:
@@ -211,6 +215,7 @@ class Catalog:
         stored = {"type": "VisitTypeSaved", "visitType": saved.key}
         at = await _record(tx, viewer, request, stored, f"visit-type:{saved.key}", [])
         await catalog.tell_offering_clinics(tx, saved.key, at, records.INVALIDATED)
+        await coming_up.offers(tx, touched, offered, at)
         return VisitTypeSaved(saved)
 
 

@@ -77,6 +77,14 @@ PROVIDERS_OF_CLINIC = """
 SELECT provider_id FROM provider_clinics WHERE clinic_id = $1 ORDER BY provider_id
 """
 
+# Those at whose clinics somebody waits for that kind of visit.
+PROVIDERS_WAITED_FOR = """
+SELECT DISTINCT o.provider_id FROM waitlist_entries AS e
+JOIN provider_clinics AS w ON w.clinic_id = e.clinic_id
+JOIN provider_visit_types AS o ON o.provider_id = w.provider_id AND o.visit_type_id = e.visit_type_id
+WHERE e.visit_type_id = $1 AND e.status IN ('active', 'offered', 'suspended') ORDER BY o.provider_id
+"""
+
 TELL_OFFERING_CLINICS = """
 INSERT INTO outbox (at, topic, clinic_id, payload)
 SELECT $2, 'availability', offering.clinic_id, $3::jsonb
@@ -128,6 +136,11 @@ async def replace_visit_type(tx: Connection, key: int, draft: VisitTypeDraft) ->
 async def providers_of_clinic(reader: Reader, clinic_key: int) -> list[int]:
     """All of them, the inactive too."""
     return [row["provider_id"] for row in await reader.fetch(PROVIDERS_OF_CLINIC, clinic_key)]
+
+
+async def providers_waited_for(reader: Reader, visit_type_key: int) -> list[int]:
+    """Who offers that kind of visit where somebody waits for it."""
+    return [row["provider_id"] for row in await reader.fetch(PROVIDERS_WAITED_FOR, visit_type_key)]
 
 
 async def tell_clinic(tx: Connection, clinic_key: int, at: datetime, payload: dict[str, bool]) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from domain import ids
-from domain.catalog import ClinicDraft, ProviderDraft
-from domain.outcomes import ClinicSaved, ProviderSaved, ScheduleSaved
+from domain.catalog import ClinicDraft, ProviderDraft, VisitTypeDraft
+from domain.outcomes import ClinicSaved, ProviderSaved, ScheduleSaved, VisitTypeSaved
 from domain.waitlist import EntryStatus
 from services.catalog import Catalog
 from services.schedules import HoursInput, Schedules
@@ -98,6 +98,19 @@ async def test_a_clinic_that_opens_again_serves_those_who_wait(world: World) -> 
         saved = await catalog.save_clinic(admin(), here.clinic_id, row["version"], draft, new_key())
         assert isinstance(saved, ClinicSaved), saved
         assert await offered(world) == offers
+
+
+async def test_a_kind_of_visit_that_is_there_again_serves_those_who_wait(world: World) -> None:
+    here = await place(world)
+    await here.wait()
+    catalog = Catalog(world.database)
+    for active, offers in ((False, 0), (True, 1)):
+        row = (await world.fetch("SELECT * FROM visit_types WHERE id = $1", here.kind))[0]
+        draft = VisitTypeDraft(row["name"], row["duration_minutes"], active=active)
+        saved = await catalog.save_visit_type(admin(), here.kind_id(), row["version"], draft, new_key())
+        assert isinstance(saved, VisitTypeSaved), saved
+        assert await offered(world) == offers
+    assert await unexplained(world) == []
 
 
 async def test_hours_for_one_kind_of_visit_serve_only_who_waits_for_that_kind(world: World) -> None:
