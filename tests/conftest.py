@@ -41,18 +41,9 @@ SLOW_TO_START = ("elasticsearch", "kafka")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side, a file stays with one worker; all that need Elasticsearch with one, which alone starts it. What waits for
-    servers comes first, so that no worker is left with it at the end.
-    """
-    needs = {item.path: "" for item in items}
-    for item in items:
-        for name in SLOW_TO_START:
-            if not needs[item.path] and name in getattr(item, "fixturenames", ()):
-                needs[item.path] = name
-    items.sort(key=lambda item: (*SLOW_TO_START, "").index(needs[item.path]))
-    for item in items:
-        group = "elasticsearch" if needs[item.path] == "elasticsearch" else f"{item.path.parent.name}/{item.path.stem}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Files that wait for servers come first: side by side, no worker is left with one of them at the end."""
+    waits = {item.path for item in items for name in SLOW_TO_START if name in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in waits)
 
 
 @pytest.fixture(scope="session")
