@@ -37,13 +37,6 @@ class LiveServer:
 
 
 MakeDatabase = Callable[[], Awaitable[str]]
-SLOW_TO_START = ("elasticsearch", "kafka")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that wait for servers come first: side by side, no worker is left with one of them at the end."""
-    waits = {item.path for item in items for name in SLOW_TO_START if name in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: item.path not in waits)
 
 
 @pytest.fixture(scope="session")
