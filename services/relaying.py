@@ -20,10 +20,8 @@ from domain.streams import CalendarEvent, OfferEvent, VisitEvent, addressed
 
 TRY_LOCK_SECONDS: Final = 1.0
 BREATH_SECONDS: Final = 0.005  # Between two looks at least: one for each of many commits would cost bookings.
-CROWDED_BREATH_SECONDS: Final = (
-    0.02  # While a second brings more rows than this, whose looks and readers cost more than they gain.
-)
-CROWDED_ROWS: Final = 200
+CROWDED_ROWS: Final = 200  # In a second; then looks, and the readers that each wakes, cost more than they gain.
+CROWDED_BREATH_SECONDS: Final = 0.02
 BUSY_SECONDS: Final = 0.01
 IDLE_SECONDS: Final = 0.05
 BUSY_FOR_SECONDS: Final = 1.0

@@ -1,13 +1,15 @@
 """What answers a search: PostgreSQL always, Elasticsearch where there is one. Both answer the same."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from domain.appointments import Slot
 from domain.search import Candidate, Found, Pair, Sort, Wanted
 from domain.search_crowd import Ask
 from domain.search_order import Place
+
+T = TypeVar("T")
 
 
 class EngineAway(Exception):
@@ -34,20 +36,18 @@ class Engines:
         self._engines = engines
 
     async def page(self, wanted: Wanted, sort: Sort, first: int, after: Place | None) -> tuple[Found, bool]:
-        for number, engine in enumerate(self._engines[:-1]):
-            try:
-                return await engine.page(wanted, sort, first, after), number > 0
-            except EngineAway:
-                continue
-        return await self._engines[-1].page(wanted, sort, first, after), len(self._engines) > 1
+        return await self._first(lambda engine: engine.page(wanted, sort, first, after))
 
     async def candidates(self, wanted: Wanted, *, hits_only: bool = False) -> tuple[Sequence[Candidate], bool]:
+        return await self._first(lambda engine: engine.candidates(wanted, hits_only=hits_only))
+
+    async def _first(self, ask: Callable[[Engine], Awaitable[T]]) -> tuple[T, bool]:
         for number, engine in enumerate(self._engines[:-1]):
             try:
-                return await engine.candidates(wanted, hits_only=hits_only), number > 0
+                return await ask(engine), number > 0
             except EngineAway:
                 continue
-        return await self._engines[-1].candidates(wanted, hits_only=hits_only), len(self._engines) > 1
+        return await ask(self._engines[-1]), len(self._engines) > 1
 
 
 class Start(Protocol):

@@ -35,7 +35,7 @@ from tests import indexed
 from tests.api.town import Place, Town, today
 from tests.sizes import FULL
 
-QUERIES = 1500 if FULL else 60
+QUERIES = 1500 if FULL else 100
 PLAIN = strawberry.Schema(Query, Mutation, config=StrawberryConfig(scalar_map=SCALARS))
 OURS = strawberry.Schema(
     Query, Mutation, config=StrawberryConfig(scalar_map=SCALARS), execution_context_class=BreadthFirstExecutor

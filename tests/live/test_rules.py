@@ -250,7 +250,7 @@ def _narrow(url: str) -> socket.socket:
 async def _flooded(here: Here, other: Watcher, version: int, enough: Callable[[], bool]) -> int:
     """Whole calendars, one after the other: the kernel's buffers hold a fraction of one. Answers the schedule's version."""
     while not enough():
-        assert version < 4 * FLOOD
+        assert version < 2 * FLOOD
         before = len(other.view.frames)
         await _edited(here, version, 540 + 5 * (version % 2))
         await other.until(lambda view, before=before: len(view.frames) > before)

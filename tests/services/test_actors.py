@@ -29,8 +29,7 @@ async def test_what_actors_were_told_is_what_happened(make_database: MakeDatabas
     assert deadlocks == 0
     away = {name: count for name, count in said.items() if name.startswith(("Unavailable", "RequestInProgress"))}
     assert not any("Deadlock" in name for name in away)
-    # A machine that stands still for 3 s runs into the timeout; what others move three times under one's hands is given up.
-    assert sum(away.values()) <= 1 + said.total() / 500, away
+    assert sum(away.values()) <= said.total() / 500, away  # a machine that stands still for 3 s runs into the timeout
     counts = dict(sorted(said.items()))
     proof("concurrent actors under the history checker", operations=said.total(), deadlocks=deadlocks, **counts)
 
