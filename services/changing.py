@@ -199,11 +199,13 @@ class Changing:
         if locked is None:
             return NotFound()
         now = locked.appointment
-        if now.resource_key != seen.resource_key or now.clinic_key != seen.clinic_key:
-            raise LockMissing
         if not viewer.sees_appointment(now.patient_key, now.clinic_key):
             return NotFound()
-        return locked if now.version == version else VersionConflict(now)
+        if now.version != version:
+            return VersionConflict(now)  # Wherever it was moved to: nothing is written, so no lock is lacking.
+        if now.resource_key != seen.resource_key or now.clinic_key != seen.clinic_key:
+            raise LockMissing
+        return locked
 
     async def _move(self, viewer: Viewer, request: Request, seen: Appointment, slot: SlotKey, version: int) -> Any:
         desk = self._desk

@@ -28,9 +28,9 @@ async def join(kind: str, address: str, group: str, epoch: str) -> None:
                         _say("lost")
                     mine = [event.outbox_id for event in batch.events if not kafka or event.epoch == epoch]
                     await asyncio.sleep(0.01 if mine else 0)
-                    await member.done(batch)
-                    for one in mine:
+                    for one in mine:  # Handled, and then noted: killed in between, it comes again to another.
                         _say(f"done {one}")
+                    await member.done(batch)
         _say("out")
         await asyncio.sleep(0.5)
 

@@ -1,10 +1,12 @@
 """Moving, cancelling and marking an appointment, on a real PostgreSQL (rules 10 to 16)."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from adapters.postgres import locks
 from domain import ids
 from domain.access import ANONYMOUS, AccessDenied, Viewer
 from domain.appointments import Appointment, AppointmentStatus
@@ -24,6 +26,7 @@ from domain.outcomes import (
     SlotTaken,
     VersionConflict,
 )
+from services import changing
 from tests.world import MONDAY, World, admin, faults, new_key, opening_id, patient_id, slot_id, staff
 
 S = AppointmentStatus
@@ -349,6 +352,33 @@ async def test_a_version_that_is_not_the_present_one_conflicts_before_anything_e
     assert isinstance(await refused(world, one.mark(S.PROPOSED, 2)), VersionConflict)
     assert isinstance(await refused(world, one.mark(S.CANCELLED, 2)), VersionConflict)
     assert isinstance(await refused(world, one.mark(S.CANCELLED, 1)), InvalidTransition)
+
+
+async def test_who_waited_while_it_was_moved_elsewhere_is_told_so_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it moves: that a version is over needs no other locks than those of where it was."""
+    monkeypatch.setattr(changing, "TRIES", 1)
+    one = await booked(world, clinics=2)
+    other = await world.provider([one.clinic], [one.kind])
+
+    async def waiting(tasks: int) -> None:
+        while await world.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") < tasks:
+            await asyncio.sleep(0.01)
+
+    clerk = staff(one.clinic)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        async with world.database.locked(None, [locks.patient(one.made.patient_key)]):
+            moving = tasks.create_task(one.move(slot_id(other, one.clinic, one.kind, SOON)))
+            await waiting(1)
+            late = [one.cancel(), one.mark(S.ARRIVED, 1, who=clerk), one.move(one.slot(hours=1))]
+            told = [tasks.create_task(asked) for asked in late]
+            await waiting(4)
+    assert isinstance(moving.result(), AppointmentRescheduled)
+    for answer in (task.result() for task in told):
+        assert isinstance(answer, VersionConflict)
+        assert (answer.current.version, answer.current.provider_key) == (2, other)
+    assert await faults(world) == []
 
 
 async def test_keys_of_changes_replay_and_mismatch(world: World) -> None:
