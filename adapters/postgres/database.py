@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any, Final
 
 import asyncpg
@@ -25,6 +26,9 @@ BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 COMMIT: Final = "COMMIT"
 ROLLBACK: Final = "ROLLBACK"
 NOTHING: Final = "SELECT 1"
+FORGET_PLANS: Final = "DISCARD PLANS"
+FIRST_PLANS_SECONDS: Final = 1.0
+PLANS_SECONDS_MAX: Final = 20.0
 
 # What a client may try again: the server is away, too busy, or ended our session.
 _GONE: Final = (
@@ -55,21 +59,31 @@ async def answering() -> AsyncIterator[None]:
 
 
 class Session(asyncpg.Connection):
-    """A connection that knows whether a statement failed or was given up on it.
+    """A connection that knows whether a statement failed or was given up on it, and plans anew what it planned long ago.
 
     The driver prepares a text it does not know and executes it in a second message; only that one ends the statement for the
     server. Who is cancelled in between, or gives values that cannot be encoded, leaves it begun: for the next borrower now() would
     stand still, and 3 s after the text was sent the statement timeout would hit whatever that borrower is waiting for.
+
+    A plan made while a table was empty stays until autovacuum comes by, and may walk through all of an index for each row. So
+    plans are forgotten after a second, then whenever the session is twice as old, at last every 20 seconds.
     """
 
-    __slots__ = ("_unfinished",)
+    __slots__ = ("_begun", "_plans_due", "_unfinished")
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._unfinished = False
+        self._begun = monotonic()
+        self._plans_due = self._begun + FIRST_PLANS_SECONDS
 
     async def _execute(self, *args: Any, **named: Any) -> Any:
         """What all statements with values, and all that answer rows, go through."""
+        now = monotonic()
+        if now >= self._plans_due:
+            self._plans_due = now + min(now - self._begun, PLANS_SECONDS_MAX)
+            # Past the query loggers: it is no statement of the borrower's.
+            await self._protocol.query(FORGET_PLANS, None)  # type: ignore[attr-defined]  # As above.
         self._unfinished = True
         found = await super()._execute(*args, **named)  # type: ignore[misc]  # The stubs know the public methods only.
         self._unfinished = False
@@ -114,7 +128,7 @@ def _settings(*, production: bool, bounded: bool) -> dict[str, str]:
         # Joins are written in the order in which they should run; searching for another took 29 ms a connection.
         "join_collapse_limit": "1",
         "from_collapse_limit": "1",
-        # A plan made while a table was empty would read all of it for ever: an index is right from the first row on.
+        # A plan made while a table was empty would read all of it: an index is mostly right from the first row on.
         "enable_seqscan": "off",
         "appointments.production": "on" if production else "off",
         "statement_timeout": str(STATEMENT_MILLISECONDS if bounded else 0),
@@ -133,7 +147,11 @@ async def connect(dsn: str, *, production: bool = False) -> asyncpg.Connection:
     settings["idle_session_timeout"] = str(IDLE_MILLISECONDS)
     async with answering():
         connection: asyncpg.Connection = await asyncpg.connect(
-            dsn, server_settings=settings, timeout=5, command_timeout=STATEMENT_MILLISECONDS / 1000 + 2
+            dsn,
+            server_settings=settings,
+            timeout=5,
+            command_timeout=STATEMENT_MILLISECONDS / 1000 + 2,
+            connection_class=Session,
         )
         await _codecs(connection)
     return connection

@@ -31,6 +31,8 @@ from tests.world import MONDAY, World, admin, faults, new_key, opening_id, patie
 
 S = AppointmentStatus
 SOON = MONDAY + timedelta(days=2)  # 09:00 in New York
+WAITING = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 class Booked:
@@ -362,18 +364,21 @@ async def test_who_waited_while_it_was_moved_elsewhere_is_told_so_at_once(
     one = await booked(world, clinics=2)
     other = await world.provider([one.clinic], [one.kind])
 
-    async def waiting(tasks: int) -> None:
-        while await world.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") < tasks:
+    async def waiting(sessions: int) -> None:
+        while await world.value(WAITING) < sessions:  # noqa: ASYNC110 - of several sessions at once
             await asyncio.sleep(0.01)
 
     clerk = staff(one.clinic)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        async with world.database.locked(None, [locks.patient(one.made.patient_key)]):
-            moving = tasks.create_task(one.move(slot_id(other, one.clinic, one.kind, SOON)))
-            await waiting(1)
-            late = [one.cancel(), one.mark(S.ARRIVED, 1, who=clerk), one.move(one.slot(hours=1))]
-            told = [tasks.create_task(asked) for asked in late]
-            await waiting(4)
+    async with (
+        asyncio.timeout(20),
+        asyncio.TaskGroup() as tasks,
+        world.database.locked(None, [locks.patient(one.made.patient_key)]),
+    ):
+        moving = tasks.create_task(one.move(slot_id(other, one.clinic, one.kind, SOON)))
+        await waiting(1)
+        late = [one.cancel(), one.mark(S.ARRIVED, 1, who=clerk), one.move(one.slot(hours=1))]
+        told = [tasks.create_task(asked) for asked in late]
+        await waiting(4)
     assert isinstance(moving.result(), AppointmentRescheduled)
     for answer in (task.result() for task in told):
         assert isinstance(answer, VersionConflict)
