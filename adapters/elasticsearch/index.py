@@ -14,7 +14,7 @@ from adapters.elasticsearch import bulk, documents
 from adapters.elasticsearch.connection import Connection, ElasticsearchUnavailable, IndexMissing, OtherDocuments
 from domain.search import Document, Pair
 
-FORMAT: Final = 1  # Goes up with every change of mapping.json or of what is written: the index is made again.
+FORMAT: Final = 2  # Goes up with every change of mapping.json or of what is written: the index is made again.
 MAPPING: Final = orjson.loads(files(__package__).joinpath("mapping.json").read_bytes())
 READ_DOCUMENTS: Final = 1000
 

@@ -13,6 +13,10 @@ WORD_FIELDS: Final = ("name_words", "specialty_words", "place_words", "visit_wor
 MARKS: Final = {
     field: mark for field, mark in zip(WORD_FIELDS, search_documents.WORD_FIELDS, strict=True)
 }  # In the same order.
+# With what a beginning and a mistake are worth. Spellings cost the server most: the index keeps the words of fields that are worth
+# the same together, so that each is looked for once.
+OF_NAMES: Final = ("name_words", search.NAME_BEGINNING, search.NAME_NEAR)
+OF_OTHERS: Final = ("other_words", search.OTHER_BEGINNING, search.OTHER_NEAR)
 FACETS: Final = {
     FacetField.SPECIALTY: "specialties",
     FacetField.LANGUAGE: "languages",
@@ -148,15 +152,13 @@ def _word(word: str) -> list[Json]:
     if len(word) > folding.WORD_MAX:
         return ways  # Nothing kept is as long, and beginnings of over 1000 letters are refused.
     wrong = search_terms.mistakes(word)
-    for field in WORD_FIELDS:
-        named = field == "name_words"
+    for field, beginning, near in OF_NAMES, OF_OTHERS:
         if len(word) >= search.BEGINNING_MIN:
-            points = search.NAME_BEGINNING if named else search.OTHER_BEGINNING
-            ways.append(_worth(points, {"prefix": {field: word}}))
+            ways.append(_worth(beginning, {"prefix": {field: word}}))
         if wrong >= 1:
-            ways.append(_worth(search.NAME_NEAR if named else search.OTHER_NEAR, _spelled(field, word, 1)))
-        if wrong >= 2:
-            ways.append(_worth(search.FAR, _spelled(field, word, 2)))
+            ways.append(_worth(near, _spelled(field, word, 1)))
+    if wrong >= 2:
+        ways.append(_worth(search.FAR, _spelled("every_word", word, 2)))
     return ways
 
 

@@ -215,6 +215,29 @@ async def test_a_plan_that_was_made_while_nothing_was_there_reads_by_key(opened:
     assert _rows_read(plan["Plan"]) < 100
 
 
+async def test_a_reader_that_is_hinted_looks_seldom_by_itself(log: OutboxLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, read = 0, stream.read
+
+    async def counted(connection: asyncpg.Connection, position: int) -> stream.Page:
+        nonlocal looks
+        looks += 1
+        return await read(connection, position)
+
+    monkeypatch.setattr(stream, "read", counted)
+    reading = asyncio.create_task(Read().of(log, 1_000_000))
+    taken = []
+    for hinted in (False, True):
+        before = looks
+        for _ in range(3):
+            if hinted:
+                log.wake()
+            await asyncio.sleep(0.5)
+        taken.append(looks - before)
+    reading.cancel()
+    await asyncio.wait({reading})
+    assert 0 < taken[1] < taken[0] / 2, taken
+
+
 EACH_IN_A_TRANSACTION = """
 DO $$ BEGIN
     FOR n IN 1..3000 LOOP
