@@ -300,7 +300,7 @@ def _node() -> Iterator[str]:
 
     with ExitStack() as stack:
         try:
-            found = stack.enter_context(node())
+            found = stack.enter_context(node(lasting=True))
         except pytest.skip.Exception as skipped:
             raise NoNode(str(skipped)) from None
         except (OSError, RuntimeError) as fault:

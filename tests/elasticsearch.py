@@ -49,6 +49,7 @@ class Elasticsearch:
     url: str
     folder: Path | None = None
     java: Path | None = None
+    options: str = ""
     user: tuple[int, int] | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -74,7 +75,7 @@ class Elasticsearch:
                     "PATH": os.environ["PATH"],
                     "HOME": str(self.folder),
                     "ES_JAVA_HOME": str(self.java),
-                    "ES_JAVA_OPTS": "-Xms512m -Xmx512m",
+                    "ES_JAVA_OPTS": f"-Xms512m -Xmx512m {self.options}",
                     "ES_TMPDIR": str(self.folder / "tmp"),
                 },
             )  # fmt: skip
@@ -140,8 +141,8 @@ class Elasticsearch:
 
 
 @contextmanager
-def node() -> Iterator[Elasticsearch]:
-    """Skips with the reason where there can be none."""
+def node(*, lasting: bool = False) -> Iterator[Elasticsearch]:
+    """Skips with the reason where there can be none. `lasting`: its code is compiled to the end, which pays after minutes only."""
     if given := os.environ.get("ELASTICSEARCH_URL"):
         yield Elasticsearch(given.rstrip("/"))
         return
@@ -160,7 +161,8 @@ def node() -> Iterator[Elasticsearch]:
         if user is not None:
             for path in (folder, *folder.rglob("*")):
                 os.chown(path, *user)
-        found = Elasticsearch(f"http://127.0.0.1:{port}", folder, java, user)
+        options = "" if lasting else "-XX:TieredStopAtLevel=1"
+        found = Elasticsearch(f"http://127.0.0.1:{port}", folder, java, options, user)
         try:
             found.start()
             yield found
