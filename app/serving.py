@@ -4,12 +4,13 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Final
 
 import structlog
 import uvicorn
+from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 
 from adapters.postgres import bulk, examples, migrations
@@ -49,16 +50,36 @@ async def serve() -> None:
         missing = await migrations.pending(addresses.database_url)
         if missing:
             raise Refused(f"the schema lacks {', '.join(missing)}: run `appointments migrate` first")
-        await _serve(settings, addresses, working=True, greeting=False)
+        await _serve(settings, addresses, working=False, greeting=False)
 
 
 async def work() -> None:
     """Until it is stopped."""
     settings = load_settings()
     async with servers(settings) as addresses, product(settings, addresses) as built:
-        log.info("working")
-        async with _stopping() as stop, built.streaming.relaying(), _worker(built):
-            await stop.wait()
+        with _metrics(settings):
+            log.info("working")
+            async with _stopping() as stop, built.streaming.relaying(), _watched(built), _worker(built):
+                await stop.wait()
+
+
+@contextmanager
+def _metrics(settings: Settings) -> Iterator[None]:
+    """/metrics of a process that has no pages. Raises Refused where somebody else has the port."""
+    if settings.worker_port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(settings.worker_port, settings.host)
+    except OSError as error:
+        where = f"{settings.host}:{settings.worker_port}"
+        raise Refused(f"cannot listen on {where}: {error.strerror} (set WORKER_PORT)") from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 async def tokens(role: str, patients: list[str], clinics: list[str], subject: str | None, expires: int) -> list[str]:
@@ -131,6 +152,7 @@ async def running(
     listening = listen(settings)
     async with (
         product(settings, addresses, _address(listening)) as built,
+        _watched(built),
         _worker(built) if working else nullcontext(),
         built.live(),
     ):
@@ -228,6 +250,13 @@ async def _stopping() -> AsyncIterator[asyncio.Event]:
     finally:
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(name)
+
+
+@asynccontextmanager
+async def _watched(built: Product) -> AsyncIterator[None]:
+    """Of the whole system, in the /metrics of every process."""
+    async with beside(sweeper.watch(built.sweeping)), beside(messenger.watch(built.messaging)):
+        yield
 
 
 @asynccontextmanager

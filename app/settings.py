@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     env: Literal["development", "production", "test"] = Field(
         default="development", description="production: no development tokens, no demo data"
     )
+    worker_port: int | None = Field(
+        default=None, ge=1, le=65535, description="port on HOST where `appointments work` shows /metrics; unset: none"
+    )
     public_url: WebUrl | None = Field(default=None, description="where people reach this server; unset: HOST and PORT")
 
     data_dir: Path = Field(

@@ -35,6 +35,7 @@ from domain.recipients import Channel
 from services.stopping import Stopping
 
 PLAN_BATCH: Final = 200
+COUNTED_MAX: Final = 10_000
 SEND_BATCH: Final = 25
 LEASE: Final = timedelta(seconds=60)  # Two calls of 10 s and what lies between; then whoever had it counts as dead.
 LAST_CALL: Final = timedelta(
@@ -182,6 +183,11 @@ class Messaging:
             return [
                 Behind(channel, *await messages.behind(self._database.primary, channel)) for channel in self._carriers
             ]
+
+    async def unplanned(self) -> int:
+        """Changes that wait for a worker to plan what is told of them; 10,000 of a kind: or more."""
+        async with answering():
+            return await messages.to_plan(self._database.primary, COUNTED_MAX)
 
     async def close(self) -> None:
         for carrier in self._carriers.values():

@@ -101,6 +101,12 @@ SELECT count(*) AS waiting, coalesce(extract(epoch FROM (SELECT app_now()) - min
 FROM messages WHERE channel = $1 AND status IN ('scheduled', 'sending') AND next_at <= (SELECT app_now())
 """
 
+TO_PLAN = """
+SELECT (SELECT count(*) FROM (SELECT FROM messages_to_plan LIMIT $1) AS m)
+    + (SELECT count(*) FROM (SELECT FROM offers_to_plan LIMIT $1) AS o)
+    + (SELECT count(*) FROM (SELECT FROM patients_to_plan LIMIT $1) AS p)
+"""
+
 REVIVED: Final = [why.name for why in OF_CHANNEL]
 
 
@@ -201,6 +207,12 @@ async def behind(reader: Reader, channel: Channel) -> tuple[int, float]:
     row = await reader.fetchrow(BEHIND, channel.value)
     assert row is not None
     return row["waiting"], row["oldest"]
+
+
+async def to_plan(reader: Reader, limit: int) -> int:
+    """Changes whose messages nobody has thought about yet, counted up to `limit` of each kind."""
+    found: int = await reader.fetchval(TO_PLAN, limit)
+    return found
 
 
 async def _asked(reader: Reader, rows: Sequence[Any]) -> list[Asked]:

@@ -18,7 +18,7 @@ def run() -> None:
 
 @commands.command()
 def serve() -> None:
-    """The API alone, against the URLs of the environment; it also ends expired holds and relays changes."""
+    """The API alone, against the URLs of the environment. Beside it runs at least one `work`."""
     from app.commands.outcome import finish
     from app.serving import serve as serve_api
 
@@ -27,7 +27,7 @@ def serve() -> None:
 
 @commands.command()
 def work() -> None:
-    """The background work alone: ends expired holds, relays changes, forgets old keys. Several at once are safe."""
+    """The background work alone: holds and offers that end, messages, what search looks in. Several at once are safe."""
     from app.commands.outcome import finish
     from app.serving import work as serve_work
 

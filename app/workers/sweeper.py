@@ -21,14 +21,19 @@ async def sweep(sweeping: Sweeping) -> None:
     async def forget() -> int:
         return await sweeping.forget_keys() + await sweeping.forget_decisions() + await sweeping.expire_entries()
 
-    async def figures() -> int:
-        observe(await sweeping.figures())
-        return 0
-
     await asyncio.gather(
         again("holds", sweeping.expire_holds, EVERY_SECONDS),
         again("offers", offers, EVERY_SECONDS),
         again("opened hours", sweeping.offer_opened, EVERY_SECONDS),
         again("forgetting", forget, FORGET_EVERY_SECONDS),
-        again("figures", figures, FIGURES_EVERY_SECONDS),
     )
+
+
+async def watch(sweeping: Sweeping) -> None:
+    """What of the waitlist stands in /metrics, wherever there is one; runs until it is cancelled."""
+
+    async def figures() -> int:
+        observe(await sweeping.figures())
+        return 0
+
+    await again("figures", figures, FIGURES_EVERY_SECONDS)

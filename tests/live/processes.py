@@ -42,10 +42,11 @@ def environment(**given: str) -> dict[str, str]:
 
 @dataclass
 class Api:
-    """`appointments serve` on a port that it keeps over restarts; everything it says is in `log`."""
+    """`appointments serve`, or another command, on a port that it keeps over restarts; everything it says is in `log`."""
 
     folder: Path
     settings: dict[str, str]
+    command: str = "serve"
     port: int = field(default_factory=free_port)
     waited: float = 0.0
     _said: int = 0
@@ -63,7 +64,7 @@ class Api:
         given = environment(
             **self.settings, PORT=str(self.port), DATA_DIR=str(self.folder), ENV="test", PYTHONUNBUFFERED="1"
         )
-        command = [sys.executable, "-c", "from app.cli import main; main()", "serve"]
+        command = [sys.executable, "-c", "from app.cli import main; main()", self.command]
         with self.log.open("ab") as log:
             self._said = log.tell()
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=given)
