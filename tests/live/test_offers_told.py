@@ -1,6 +1,7 @@
 """Offers reach their patient through another process, by table and by Kafka; and the log carries nothing but ids and times."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from tests.api.talker import Talker, talking
 from tests.api.town import today
 from tests.kafka import Kafka
 from tests.live.place import MARKER, asked
-from tests.live.processes import kafka_texts
+from tests.live.processes import Api, kafka_texts
 from tests.live.test_killed import Scene, everything_said, there
 from tests.services.test_relaying import until
 
@@ -43,6 +44,15 @@ class Waiter:
         return found
 
 
+@asynccontextmanager
+async def working(worker: Api) -> AsyncIterator[None]:
+    worker.begin()
+    try:
+        yield
+    finally:
+        worker.end()
+
+
 @pytest.mark.timeout(600)
 async def test_an_offer_is_told_in_another_process_and_the_log_names_nobody(
     there: Scene, request: pytest.FixtureRequest, tmp_path: Path
@@ -50,7 +60,8 @@ async def test_an_offer_is_told_in_another_process_and_the_log_names_nobody(
     settings = Settings(data_dir=tmp_path, env="test")
     pool = there.place.pool
     key = await builders.patient(pool, [there.place.clinic], name=f"Pat {MARKER}", email=f"{MARKER}@example.org")
-    async with httpx2.AsyncClient(timeout=15) as http, talking(there.apis[1].url) as talker:
+    worker = Api(tmp_path, there.apis[0].settings, "work")
+    async with httpx2.AsyncClient(timeout=15) as http, talking(there.apis[1].url) as talker, working(worker):
         who = Waiter(there, http, settings, key)
         chosen = {
             "channels": ["EMAIL"],
@@ -91,7 +102,7 @@ async def test_an_offer_is_told_in_another_process_and_the_log_names_nobody(
         kafka = request.getfixturevalue("kafka")
         patients = [text for text in await kafka_texts(kafka.address) if '"offer"' in text]
         assert sum(ids.node(ids.PATIENT, key) in text for text in patients) == 4, "made and ended, twice"
-    said = await everything_said(there, kafka)
+    said = [*await everything_said(there, kafka), worker.log.read_text()]
     for private in (MARKER, ZONE):
         assert [text for text in said if private.lower() in text.lower()] == []
 
