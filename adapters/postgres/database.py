@@ -201,6 +201,7 @@ class Database:
         self.primary = primary
         self.replica = replica or primary
         self.committed: Callable[[], None] = lambda: None
+        self._turns = asyncio.Semaphore(primary.get_max_size())
 
     async def close(self) -> None:
         for one in {id(self.primary): self.primary, id(self.replica): self.replica}.values():
@@ -211,11 +212,22 @@ class Database:
                 one.terminate()
 
     @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[Connection]:
+        """A session of the primary, in turn: the driver's pool lets whoever comes at the right moment pass all who wait."""
+        async with asyncio.timeout(ACQUIRE_SECONDS):
+            await self._turns.acquire()
+        try:
+            async with self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                yield connection
+        finally:
+            self._turns.release()
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """READ COMMITTED on the primary. Take locks with `locks.take` before the first write."""
         async with (
             answering(),
-            self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection,
+            self._lent() as connection,
             _begun(connection, BEGIN),
         ):
             yield connection
@@ -231,7 +243,7 @@ class Database:
         """
         async with (
             answering(),
-            self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection,
+            self._lent() as connection,
             _begun(connection, locks.opening(caller_and_key, keys)),
         ):
             yield connection

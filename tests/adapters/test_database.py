@@ -93,3 +93,25 @@ async def test_who_comes_after_a_value_that_cannot_be_sent_has_all_the_time_of_a
     await asyncio.sleep(STATEMENT_MILLISECONDS / 1000 + 0.2)
     assert await sessions.fetchval("SELECT 2") == 2
     await sessions.close()
+
+
+async def test_transactions_get_their_sessions_in_the_order_in_which_they_ask(database_url: str) -> None:
+    """The driver's pool alone lets some wait many times as long as others: who comes as a session is given back takes it."""
+    database, asked = Database(await pool(database_url, size=2)), count()
+    waiting: list[int] = []
+    passed = [0]
+
+    async def write_again_and_again() -> None:
+        for _ in range(20):
+            number = next(asked)
+            waiting.append(number)
+            async with database.locked(None, []) as tx:
+                passed.append(waiting.index(number))
+                waiting.remove(number)
+                await tx.fetchval("SELECT 1")
+
+    try:
+        await asyncio.gather(*(write_again_and_again() for _ in range(12)))
+        assert max(passed) < 2  # Two are let in at a time, and either may begin first.
+    finally:
+        await database.close()
