@@ -200,5 +200,7 @@ How to read it:
 - "No calendar kept": a second process of the product with `PROCESS_CALENDARS=off CACHE=off`; every calendar comes from
   PostgreSQL, as in the first seconds after a start or while the stream is away.
 - The reference neither authenticates nor keeps idempotency keys, audit rows or versions; the product does.
+- The product is one `appointments serve`. What runs by the clock (messages, what ends, the index of search) is another process's,
+  `appointments work`, and in no figure here; the relay and what follows the stream are in them.
 - Floors are not goals: hand-written SQL that builds the JSON without GraphQL; bookings in groups, bound by the disk.
 """

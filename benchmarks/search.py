@@ -3,6 +3,7 @@
 import asyncio
 import random
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
@@ -115,6 +116,7 @@ class Register(Product):
 
     def __init__(self, database_url: str, redis_url: str, folder: Path, elasticsearch: str | None) -> None:
         super().__init__(Population(tomorrow()), database_url, redis_url, folder)
+        self.worker: subprocess.Popen[bytes] | None = None
         self.environment.pop("KAFKA_BOOTSTRAP_SERVERS", None)
         self.environment.pop("ELASTICSEARCH_URL", None)
         if elasticsearch is not None:
@@ -124,11 +126,24 @@ class Register(Product):
     async def fill(self) -> None:
         self.pairs = await register.fill(self.database_url)
 
+    async def start(self) -> None:
+        """The API, and beside it the worker that keeps the index."""
+        with self.log.open("ab") as log:
+            command = self.appointments_command("work")
+            self.worker = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)  # noqa: ASYNC220
+        await super().start()
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self.worker is not None:
+            self.worker.terminate()
+            self.worker.wait()
+
     async def find_ids(self) -> Ids:
         return Ids({}, {}, {}, "")
 
     async def indexed(self, pairs: int) -> int:
-        """Once the first start has made its index, which it does by itself: how many documents that has."""
+        """Once the worker has made its index: how many documents that has."""
         deadline = time.monotonic() + INDEXED_SECONDS_MAX
         while True:
             found = (await self.ask(COUNT, filter={}))["search"]

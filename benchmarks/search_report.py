@@ -17,8 +17,8 @@ TITLES = {
 COLUMNS = ("what", "engine", "requests", "CPU ms of our process", "p50 / p99 ms", "goals")
 NOTES = """
 - Search: the register's real providers at their real places with made-up hours and taken times; 20 hits with facets and
-  next times, one request after the other. CPU time is that of the product's process alone; PostgreSQL and Elasticsearch
-  work on the same cores and are in the percentiles. The first third of a kind of question is asked once before.
+  next times, one request after the other. CPU time is that of the process that answers alone; the worker, PostgreSQL
+  and Elasticsearch work on the same cores and are in the percentiles. The first third of a kind of question is asked once before.
 - Earliest times: out of the calendars that a process keeps, over every kind of visit that each provider offers; the
   middle of 20 looks.
 """
