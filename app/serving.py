@@ -4,8 +4,8 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
 import structlog
@@ -40,44 +40,58 @@ async def run() -> None:
     async with servers(settings) as addresses:
         await migrations.migrate(addresses.database_url)
         await _demo(settings, addresses)
-        await _serve(settings, addresses, working=True, greeting=True)
+        await _serve(settings, addresses, everything=True)
 
 
 async def serve() -> None:
     """The API against a database that is migrated already."""
     settings = load_settings()
     async with servers(settings) as addresses:
-        missing = await migrations.pending(addresses.database_url)
-        if missing:
-            raise Refused(f"the schema lacks {', '.join(missing)}: run `appointments migrate` first")
-        await _serve(settings, addresses, working=False, greeting=False)
+        await _migrated(addresses)
+        await _serve(settings, addresses, everything=False)
 
 
 async def work() -> None:
     """Until it is stopped."""
     settings = load_settings()
-    async with servers(settings) as addresses, product(settings, addresses) as built:
-        with _metrics(settings):
+    async with servers(settings) as addresses:
+        await _migrated(addresses)
+        async with product(settings, addresses) as built, _shown(built):
+            await _in_time(built)
             log.info("working")
-            async with _stopping() as stop, built.streaming.relaying(), _watched(built), _worker(built):
+            async with _stopping() as stop, built.streaming.relaying(), _worker(built):
                 await stop.wait()
 
 
-@contextmanager
-def _metrics(settings: Settings) -> Iterator[None]:
-    """/metrics of a process that has no pages. Raises Refused where somebody else has the port."""
-    if settings.worker_port is None:
+async def _migrated(addresses: Addresses) -> None:
+    """Raises Refused where a migration is missing."""
+    missing = await migrations.pending(addresses.database_url)
+    if missing:
+        raise Refused(f"the schema lacks {', '.join(missing)}: run `appointments migrate` first")
+
+
+async def _in_time(built: Product) -> None:
+    """Raises Refused where the clock of a test's database would count for real patients."""
+    if built.settings.production and await is_clock_shifted(built.database.primary):
+        raise Refused("the test clock of this database is shifted: it is no database for production")
+
+
+@asynccontextmanager
+async def _shown(built: Product) -> AsyncIterator[None]:
+    """/metrics of a process that has no pages, where it is to have any. Raises Refused where somebody else has the port."""
+    host, port = built.settings.host, built.settings.worker_port
+    if port is None:
         yield
         return
     try:
-        server, thread = start_http_server(settings.worker_port, settings.host)
+        server, thread = start_http_server(port, host)
     except OSError as error:
-        where = f"{settings.host}:{settings.worker_port}"
-        raise Refused(f"cannot listen on {where}: {error.strerror} (set WORKER_PORT)") from None
+        raise Refused(f"cannot listen on {host}:{port}: {error.strerror} (set WORKER_PORT)") from None
     try:
-        yield
+        async with _watched(built):
+            yield
     finally:
-        server.shutdown()
+        await asyncio.to_thread(server.shutdown)
         server.server_close()
         thread.join()
 
@@ -131,9 +145,12 @@ async def _demo(settings: Settings, addresses: Addresses) -> None:
         await database.close()
 
 
-async def _serve(settings: Settings, addresses: Addresses, *, working: bool, greeting: bool) -> None:
-    """In the foreground, until SIGINT or SIGTERM."""
-    async with _stopping() as stop, running(settings, addresses, working=working, greeting=greeting, stop=stop) as url:
+async def _serve(settings: Settings, addresses: Addresses, *, everything: bool) -> None:
+    """In the foreground, until SIGINT or SIGTERM. `everything`: with the worker, and with links and tokens for who looks on."""
+    async with (
+        _stopping() as stop,
+        running(settings, addresses, working=everything, greeting=everything, stop=stop) as url,
+    ):
         tune_memory()
         print(f"Ready: {url}", flush=True)  # noqa: T201 (what people and scripts wait for)
         await stop.wait()
@@ -156,8 +173,7 @@ async def running(
         _worker(built) if working else nullcontext(),
         built.live(),
     ):
-        if settings.production and await is_clock_shifted(built.database.primary):
-            raise Refused("the test clock of this database is shifted: it is no database for production")
+        await _in_time(built)
         async with served(built, listening, stop=stop) as url:
             if greeting:
                 await indexer.filled(built.indexers[0], stop)

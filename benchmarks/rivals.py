@@ -270,7 +270,10 @@ class Product(Rival):
     async def settled(self) -> None:
         """What it reads ahead for itself after the start is none of a round's work."""
         assert self.process
-        process = psutil.Process(self.process.pid)
+        await self.settle(self.process)
+
+    async def settle(self, started: subprocess.Popen[bytes]) -> None:
+        process = psutil.Process(started.pid)
         process.cpu_percent()
         for _ in range(SETTLED_SECONDS_MAX):
             await asyncio.sleep(1)

@@ -27,6 +27,7 @@ POSTGRES, ELASTICSEARCH = "PostgreSQL", "Elasticsearch"
 TEXT, NEAR, SOONEST, WEEK, SUGGEST = "text", "near", "soonest", "week", "suggest"
 HITS = 20
 INDEXED_SECONDS_MAX = 240
+STOP_SECONDS_MAX = 30
 CALENDAR_ROUNDS = 20
 
 FIELDS = """totalCount degraded
@@ -134,10 +135,17 @@ class Register(Product):
         await super().start()
 
     async def stop(self) -> None:
-        await super().stop()
-        if self.worker is not None:
-            self.worker.terminate()
-            self.worker.wait()
+        try:
+            await super().stop()
+        finally:
+            if self.worker is not None:
+                self.worker.terminate()
+                self.worker.wait(STOP_SECONDS_MAX)
+
+    async def settled(self) -> None:
+        assert self.worker
+        await super().settled()
+        await self.settle(self.worker)
 
     async def find_ids(self) -> Ids:
         return Ids({}, {}, {}, "")
@@ -147,8 +155,10 @@ class Register(Product):
         deadline = time.monotonic() + INDEXED_SECONDS_MAX
         while True:
             found = (await self.ask(COUNT, filter={}))["search"]
-            if (found["totalCount"] >= pairs and not found["degraded"]) or time.monotonic() > deadline:
+            if found["totalCount"] >= pairs and not found["degraded"]:
                 return int(found["totalCount"])
+            if (self.worker and self.worker.poll() is not None) or time.monotonic() > deadline:
+                raise SystemExit(f"search: no index of {pairs:,} documents:\n{self.last_words()}")
             await asyncio.sleep(0.5)
 
 

@@ -185,7 +185,7 @@ class Messaging:
             ]
 
     async def unplanned(self) -> int:
-        """Changes that wait for a worker to plan what is told of them; 10,000 of a kind: or more."""
+        """Changes that wait for a worker to plan what is told of them; 10,000: or more."""
         async with answering():
             return await messages.to_plan(self._database.primary, COUNTED_MAX)
 

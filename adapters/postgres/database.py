@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from copy import copy
 from time import monotonic
 from typing import Any, Final
 
@@ -191,6 +192,10 @@ async def _begun(connection: Connection, begin: str) -> AsyncIterator[None]:
         raise
 
 
+def _nobody() -> None:
+    """Waits for changes."""
+
+
 class Database:
     """`primary` decides; `replica` (the primary where none is configured) only shows.
 
@@ -200,7 +205,7 @@ class Database:
     def __init__(self, primary: asyncpg.Pool, replica: asyncpg.Pool | None = None) -> None:
         self.primary = primary
         self.replica = replica or primary
-        self.committed: Callable[[], None] = lambda: None
+        self.committed: Callable[[], None] = _nobody
         self._turns = asyncio.Semaphore(primary.get_max_size())
 
     async def close(self) -> None:
@@ -211,13 +216,23 @@ class Database:
             except TimeoutError:
                 one.terminate()
 
+    def quiet(self) -> "Database":
+        """The same, but its writes wake nobody."""
+        other = copy(self)
+        other.committed = _nobody
+        return other
+
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[Connection]:
-        """A session of the primary, in turn: the driver's pool lets whoever comes at the right moment pass all who wait."""
+        """A session of the primary, in turn among those who write: the driver's pool lets whoever comes at the right moment pass
+        all who wait.
+        """
+        patience_ends = monotonic() + ACQUIRE_SECONDS
         async with asyncio.timeout(ACQUIRE_SECONDS):
             await self._turns.acquire()
         try:
-            async with self.primary.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            left = max(0.001, patience_ends - monotonic())
+            async with self.primary.acquire(timeout=left) as connection:
                 yield connection
         finally:
             self._turns.release()

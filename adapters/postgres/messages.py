@@ -102,9 +102,9 @@ FROM messages WHERE channel = $1 AND status IN ('scheduled', 'sending') AND next
 """
 
 TO_PLAN = """
-SELECT (SELECT count(*) FROM (SELECT FROM messages_to_plan LIMIT $1) AS m)
-    + (SELECT count(*) FROM (SELECT FROM offers_to_plan LIMIT $1) AS o)
-    + (SELECT count(*) FROM (SELECT FROM patients_to_plan LIMIT $1) AS p)
+SELECT count(*) FROM (
+    SELECT 1 FROM messages_to_plan UNION ALL SELECT 1 FROM offers_to_plan UNION ALL SELECT 1 FROM patients_to_plan LIMIT $1
+) AS changes
 """
 
 REVIVED: Final = [why.name for why in OF_CHANNEL]
@@ -210,7 +210,7 @@ async def behind(reader: Reader, channel: Channel) -> tuple[int, float]:
 
 
 async def to_plan(reader: Reader, limit: int) -> int:
-    """Changes whose messages nobody has thought about yet, counted up to `limit` of each kind."""
+    """Changes whose messages nobody has thought about yet, counted up to `limit`."""
     found: int = await reader.fetchval(TO_PLAN, limit)
     return found
 

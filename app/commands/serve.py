@@ -18,7 +18,7 @@ def run() -> None:
 
 @commands.command()
 def serve() -> None:
-    """The API alone, against the URLs of the environment. Beside it runs at least one `work`."""
+    """The API alone, against the URLs of the environment. Beside it runs a `work`; both need DATABASE_URL and REDIS_URL."""
     from app.commands.outcome import finish
     from app.serving import serve as serve_api
 

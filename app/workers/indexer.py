@@ -52,19 +52,18 @@ def indexers(
     known: KnownSchedules,
     beside: Sequence[Target] = (),
 ) -> list[Indexer]:
-    """Any process may run them: with Kafka their groups share the partitions, without one member leads. `beside` PostgreSQL."""
-    quiet = Database(database.primary)  # What is written for search is told to nobody: no relay need wake.
+    """Each `run` and `work` runs them: with Kafka their groups share the partitions, without one member leads.
+
+    `beside`: engines that are asked before PostgreSQL.
+    """
+    quiet = database.quiet()  # What is written for search is told to nobody: no relay need wake.
     sources = Sources(quiet, known, synonyms.of_specialties())
     targets: list[Target] = [SearchDocuments(quiet), *beside]
     return [_indexer(settings, addresses, sources, target) for target in targets]
 
 
 def _indexer(settings: Settings, addresses: Addresses, sources: Sources, target: Target) -> Indexer:
-    found = Indexer(sources, target, _member(settings, addresses, target.name), lagged=LAG.labels(target.name).observe)
-    for kind in KINDS:
-        INDEX.labels(target.name, kind).set_function(partial(getattr, found.figures, kind))
-    BEHIND.labels(target.name).set_function(lambda: found.figures.behind)
-    return found
+    return Indexer(sources, target, _member(settings, addresses, target.name), lagged=LAG.labels(target.name).observe)
 
 
 def _member(settings: Settings, addresses: Addresses, name: str) -> Member:
@@ -76,7 +75,11 @@ def _member(settings: Settings, addresses: Addresses, name: str) -> Member:
 
 
 async def index(some: Sequence[Indexer]) -> None:
-    """Runs until it is cancelled."""
+    """Runs until it is cancelled. Only who does this says in its /metrics how it stands with the indexes."""
+    for one in some:
+        for kind in KINDS:
+            INDEX.labels(one.name, kind).set_function(partial(getattr, one.figures, kind))
+        BEHIND.labels(one.name).set_function(partial(getattr, one.figures, "behind"))
     await asyncio.gather(*(one.run() for one in some))
 
 

@@ -9,7 +9,9 @@ from time import sleep
 import asyncpg
 import pytest
 
+from adapters.postgres import locks
 from adapters.postgres.database import STATEMENT_MILLISECONDS, Database, pool
+from domain.faults import RequestInProgress, Unavailable
 
 BUSY = """SELECT count(*) FROM pg_stat_activity
     WHERE application_name = 'appointments' AND datname = current_database() AND xact_start IS NOT NULL"""
@@ -95,7 +97,8 @@ async def test_who_comes_after_a_value_that_cannot_be_sent_has_all_the_time_of_a
     await sessions.close()
 
 
-async def test_transactions_get_their_sessions_in_the_order_in_which_they_ask(database_url: str) -> None:
+@pytest.mark.parametrize("way", ["locked", "transaction"])
+async def test_transactions_get_their_sessions_in_the_order_in_which_they_ask(database_url: str, way: str) -> None:
     """The driver's pool alone lets some wait many times as long as others: who comes as a session is given back takes it."""
     database, asked = Database(await pool(database_url, size=2)), count()
     waiting: list[int] = []
@@ -105,7 +108,7 @@ async def test_transactions_get_their_sessions_in_the_order_in_which_they_ask(da
         for _ in range(20):
             number = next(asked)
             waiting.append(number)
-            async with database.locked(None, []) as tx:
+            async with database.locked(None, []) if way == "locked" else database.transaction() as tx:
                 passed.append(waiting.index(number))
                 waiting.remove(number)
                 await tx.fetchval("SELECT 1")
@@ -113,5 +116,42 @@ async def test_transactions_get_their_sessions_in_the_order_in_which_they_ask(da
     try:
         await asyncio.gather(*(write_again_and_again() for _ in range(12)))
         assert max(passed) < 2  # Two are let in at a time, and either may begin first.
+    finally:
+        await database.close()
+
+
+async def test_a_turn_is_given_back_however_it_ends(
+    database_url: str, watch: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is lost would be missed by all writes of the process, for good."""
+    database, twin = Database(await pool(database_url, size=1)), ("caller", "key")
+
+    async def write() -> None:
+        async with database.locked(twin, []) as tx:
+            await tx.fetchval("SELECT 1")
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("adapters.postgres.database.ACQUIRE_SECONDS", 0.2)
+            async with database.transaction():
+                given_up = asyncio.create_task(write())
+                await asyncio.sleep(0.05)
+                given_up.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await given_up
+                with pytest.raises(Unavailable):
+                    await write()
+            async with database.primary.acquire():
+                with pytest.raises(Unavailable):
+                    await write()
+        await watch.execute(locks.opening(twin, []))
+        with pytest.raises(RequestInProgress):
+            await write()
+        await watch.execute("ROLLBACK")
+        with pytest.raises(ZeroDivisionError):
+            async with database.transaction():
+                _ = 1 / 0
+        async with asyncio.timeout(10):
+            await write()
     finally:
         await database.close()

@@ -128,6 +128,8 @@ def test_the_compose_file_is_whole() -> None:
             assert service["build"]["dockerfile"] == "docker/Dockerfile"
     for name in ("api-1", "api-2", "worker"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+    assert services["worker"]["healthcheck"] == {"disable": True}, "the image's asks for a page"
+    assert services["worker"]["environment"].items() > services["api-1"]["environment"].items()
     image = sources.text(Path("docker/Dockerfile"))
     assert {f"COPY {folder} {folder}" for folder in sources.FOLDERS} <= set(image.splitlines())
     assert "--require-hashes" in image

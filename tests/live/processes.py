@@ -101,6 +101,11 @@ class Api:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    async def ended(self, seconds: float) -> int:
+        """Its exit code, once it ends by itself or by `end`."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, seconds)
+
     async def metric(self, name: str) -> float:
         async with httpx2.AsyncClient() as http:
             text = (await http.get(f"{self.url}/metrics")).text
