@@ -74,7 +74,10 @@ class Kafka:
             time.sleep(0.05)
 
     def pause(self) -> None:
+        """Returns once every thread stands still: until then a loaded machine lets some of them answer."""
         self._send(signal.SIGSTOP)
+        assert self.pid is not None
+        os.waitpid(self.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         self._send(signal.SIGCONT)

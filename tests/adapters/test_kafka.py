@@ -314,12 +314,21 @@ async def test_a_broker_that_hangs_is_noticed_and_nothing_is_lost(
     monkeypatch.setattr(log_module, "ANSWER_SECONDS", 1.0)
     kafka = _killable(kafka)
     log = KafkaLog(broker)
-    hanging = Publisher(broker, seconds=1)
-    async with Publisher(broker, seconds=1) as publisher, asyncio.timeout(30):
+    heard = asyncio.Event()
+
+    def notes(_: list[tuple[str, str]]) -> bool:
+        heard.set()
+        return False
+
+    async with (
+        Publisher(broker, seconds=1) as publisher,
+        Publisher(broker, seconds=1) as hanging,
+        asyncio.timeout(30),
+    ):
         await publisher.publish([(AVAILABILITY, "clinic", f"{tag}0")])
         await hanging.publish([(STAFF, "clinic", "of another test")])
-        reading = asyncio.create_task(_read(log, tag, lambda _: False))
-        await asyncio.sleep(0.5)
+        reading = asyncio.create_task(_read(log, tag, notes))
+        await heard.wait()
         kafka.pause()
         try:
             began = time.monotonic()
