@@ -38,6 +38,27 @@ class LiveServer:
 
 MakeDatabase = Callable[[], Awaitable[str]]
 
+# Where tests take longest each, and so come first: what is left at the end should be little, for both workers to end together.
+FIRST = ("live", "services", "app", "api", "adapters")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file is one worker's; all that need an Elasticsearch are one's, all that need a Kafka too: one of each is started."""
+    groups = {item: _group(item) for item in items}
+    items.sort(key=lambda item: groups[item][0])
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item][1]))
+
+
+def _group(item: pytest.Item) -> tuple[int, str]:
+    """When its turn is, and with whom."""
+    for turn, server in enumerate((Elasticsearch, Kafka)):
+        if any(value is server for value in vars(getattr(item, "module", object)).values()):
+            return turn, server.__name__
+    name = item.nodeid.partition("::")[0]
+    part = name.split("/")[1]
+    return 2 + (FIRST.index(part) if part in FIRST else len(FIRST)), name
+
 
 @pytest.fixture(scope="session")
 async def embedded() -> AsyncIterator[Addresses]:

@@ -26,7 +26,7 @@ from app.settings import Settings
 
 # Serves until killed; as another user where one is named, which it becomes once everything is imported.
 SERVE = """
-import asyncio, concurrent.futures.thread, json, os, sys
+import asyncio, concurrent.futures.thread, json, os, signal, sys
 import asyncpg
 from app.embedded import servers
 from app.embedded import postgres, redis
@@ -40,6 +40,7 @@ async def serve(folder):
 if len(sys.argv) > 2:
     postgres.programs(), redis.program()
     os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell ignores it for what it starts behind its back.
 try:
     asyncio.run(serve(sys.argv[1]))
 except KeyboardInterrupt:
