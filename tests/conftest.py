@@ -42,6 +42,7 @@ MakeDatabase = Callable[[], Awaitable[str]]
 FIRST = ("live", "services", "app", "api", "adapters")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file is one worker's; all that need an Elasticsearch are one's, all that need a Kafka too: one of each is started."""
     groups = {item: _group(item) for item in items}
