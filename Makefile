@@ -19,7 +19,7 @@ run: $(VENV)/.ready ## set up, start everything and serve; Ctrl-C stops it, the 
 	@exec $(BIN)/appointments run
 
 test: $(VENV)/.ready ## set up and run every test, two files at a time
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 prove: $(VENV)/.ready ## the same proofs at full size; writes docs/proofs.md
 	@$(BIN)/python -m tests.prove

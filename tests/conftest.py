@@ -5,13 +5,16 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import asyncpg
 import pytest
 import redis.asyncio
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadFileScheduling
 
 from adapters.postgres.database import Database, pool
 from adapters.postgres.migrations import migrate
@@ -38,27 +41,38 @@ class LiveServer:
 
 MakeDatabase = Callable[[], Awaitable[str]]
 
+ROOT = Path(__file__).parents[1]
+SERVERS = ("Elasticsearch", "Kafka")
 # Where tests take longest each, and so come first: what is left at the end should be little, for both workers to end together.
 FIRST = ("live", "services", "app", "api", "adapters")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _turn(item.nodeid.partition("::")[0]))
+
+
+class OneOfEach(LoadFileScheduling):
     """A file is one worker's; all that need an Elasticsearch are one's, all that need a Kafka too: one of each is started."""
-    groups = {item: _group(item) for item in items}
-    items.sort(key=lambda item: groups[item][0])
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item][1]))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        turn = _turn(file)
+        return file if turn >= len(SERVERS) else SERVERS[turn]
 
 
-def _group(item: pytest.Item) -> tuple[int, str]:
-    """When its turn is, and with whom."""
-    for turn, server in enumerate((Elasticsearch, Kafka)):
-        if any(value is server for value in vars(getattr(item, "module", object)).values()):
-            return turn, server.__name__
-    name = item.nodeid.partition("::")[0]
-    part = name.split("/")[1]
-    return 2 + (FIRST.index(part) if part in FIRST else len(FIRST)), name
+@pytest.hookimpl(optionalhook=True)  # with -p no:xdist there is no such hook
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneOfEach:
+    return OneOfEach(config, log)
+
+
+@cache
+def _turn(file: str) -> int:
+    text = (ROOT / file).read_text("utf-8")
+    for turn, server in enumerate(SERVERS):
+        if f"from tests.{server.lower()} import" in text:
+            return turn
+    part = file.split("/")[1]
+    return len(SERVERS) + (FIRST.index(part) if part in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session")
