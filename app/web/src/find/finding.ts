@@ -242,7 +242,9 @@ export class Finding {
       });
       this.#watch();
     } catch {
-      if (!signal.aborted) this.old.value = Date.now() - this.#readAt > 2 * EVERY_MS;
+      if (signal.aborted) return;
+      this.old.value = Date.now() - this.#readAt > 2 * EVERY_MS;
+      this.#due(AFTER_MS); // what made it ask is not told again
     }
   }
 

@@ -30,6 +30,7 @@ export class Times {
   readonly #now = signal(Date.now());
   readonly #following = new Following((key, slots, frame) => this.#heard(key, slots, frame));
   #windows = new Map<string, Window>();
+  #next = new Map<string, number>();
   #ahead = 0; // the server's clock less ours
 
   /** `changed` is told when open times have changed since the list was read; `urgent`: a result may have none left to show. */
@@ -42,6 +43,7 @@ export class Times {
   /** Follows the results in sight. Where dates are asked for, times between those. */
   watch(hits: readonly Hit[], dates: Dates): void {
     this.#windows = new Map(hits.flatMap((hit) => (hit.nextSlot ? [[keyOf(hit), windowOf(hit, dates)] as const] : [])));
+    this.#next = new Map(hits.flatMap((hit) => (hit.nextSlot ? [[keyOf(hit), Date.parse(hit.nextSlot.startsAt)] as const] : [])));
     this.#following.follow(this.#windows);
   }
 
@@ -85,8 +87,9 @@ export class Times {
     const before = this.#live.value.get(key);
     const through = frame.__typename === "AvailabilitySnapshot" ? frame.through : (before?.through ?? window.to);
     this.#live.value = new Map([...this.#live.value, [key, { slots, visitType: window.visitTypeId, from: window.from, through }]]);
-    if (frame.__typename === "AvailabilityDelta") this.changed(slots.size === 0);
-    else if (slots.size === 0) this.changed(true);
+    // What a snapshot says may have changed between the list's answer and it, and is not told as a change.
+    const first = Math.min(...[...slots.values()].map(({ startsAt }) => Date.parse(startsAt)));
+    if (frame.__typename === "AvailabilityDelta" || first !== this.#next.get(key)) this.changed(slots.size === 0);
   }
 }
 
