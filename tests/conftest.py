@@ -71,7 +71,7 @@ def _turn(file: str) -> int:
     for turn, server in enumerate(SERVERS):
         if f"from tests.{server.lower()} import" in text:
             return turn
-    part = file.split("/")[1]
+    part = Path(file).parent.name
     return len(SERVERS) + (FIRST.index(part) if part in FIRST else len(FIRST))
 
 
