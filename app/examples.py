@@ -27,7 +27,8 @@ def endpoint(product: Product) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def found(product: Product) -> dict[str, Any]:
-    """Where to begin: a clinic, provider and visit type with two free slots that may still be changed, a patient, tokens."""
+    """Where to begin: a clinic, provider and visit type with two free slots that may still be changed, a patient who is free
+    then, tokens."""
     reader = product.database.primary
     patient = await examples.first_patient(reader)
     patient_id = ids.node(ids.PATIENT, patient) if patient else None
@@ -37,9 +38,10 @@ async def found(product: Product) -> dict[str, Any]:
         "admin": development_token(product.settings, role="admin"),
     }
     body: dict[str, Any] = {"patientId": patient_id, "tokens": tokens}
+    engaged = await examples.engaged(reader, patient) if patient else []
     offerings = await calendars.offerings_now(reader, await examples.candidates(reader))
     for one, now in offerings.values():
-        slots = await _slots(product, one, now)
+        slots = await _slots(product, one, now, engaged)
         if len(slots) > 1:
             today = zones.today(now, one.zone)
             return {
@@ -55,12 +57,19 @@ async def found(product: Product) -> dict[str, Any]:
     return body
 
 
-async def _slots(product: Product, one: Offering, now: datetime) -> list[Slot]:
-    """Free times that a patient may book now and still change afterwards."""
+async def _slots(
+    product: Product, one: Offering, now: datetime, engaged: list[tuple[datetime, datetime]]
+) -> list[Slot]:
+    """Free times that a patient with these appointments may book now and still change afterwards."""
     today = zones.today(now, one.zone)
     key = (one.provider_key, one.clinic_key, one.visit_type.key)
     times = await product.open_times.free(
         product.database.primary, [key], today, today + timedelta(days=6), binding=True, limit=SLOTS_LOOKED_AT
     )
     soonest = now + timedelta(minutes=max(one.visit_type.cancel_until_minutes, 1440) + 60)
-    return [slot for slot in times[key] if slot.starts_at > soonest]
+    return [
+        slot
+        for slot in times[key]
+        if slot.starts_at > soonest
+        and not any(slot.starts_at < ends and starts < slot.ends_at for starts, ends in engaged)
+    ]

@@ -1,5 +1,7 @@
 """Where worked examples begin: a patient and providers whom newcomers take. In development only."""
 
+from datetime import datetime
+
 from adapters.postgres.calendars import Triple
 from adapters.postgres.database import Reader
 
@@ -14,6 +16,11 @@ SELECT id, name FROM patients ORDER BY id LIMIT $1
 OFFERED_PATIENTS = """
 SELECT p.id, p.name FROM waitlist_offers AS o JOIN patients AS p ON p.id = o.patient_id
 WHERE o.id = $1 OR o.status = 'live' GROUP BY p.id ORDER BY bool_or(o.id = $1) DESC NULLS LAST, p.id LIMIT $2
+"""
+
+ENGAGED = """
+SELECT starts_at, ends_at FROM appointments
+WHERE patient_id = $1 AND starts_at > app_now() AND status NOT IN ('cancelled', 'entered-in-error')
 """
 
 CANDIDATES = """
@@ -38,6 +45,11 @@ async def first_patients(reader: Reader, count: int) -> list[tuple[int, str]]:
 async def offered_patients(reader: Reader, offer_key: int | None, count: int) -> list[tuple[int, str]]:
     """Whose the offer is, then others who have one."""
     return [(row["id"], row["name"]) for row in await reader.fetch(OFFERED_PATIENTS, offer_key, count)]
+
+
+async def engaged(reader: Reader, patient: int) -> list[tuple[datetime, datetime]]:
+    """When that patient's coming appointments begin and end."""
+    return [(row["starts_at"], row["ends_at"]) for row in await reader.fetch(ENGAGED, patient)]
 
 
 async def candidates(reader: Reader) -> list[Triple]:

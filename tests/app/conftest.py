@@ -39,6 +39,8 @@ async def context(live_server: Any, browser: Browser) -> AsyncIterator[BrowserCo
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(20_000)
     yield context
+    for page in context.pages:  # Whoever rewrites answers may be at one.
+        await page.unroute_all(behavior="ignoreErrors")
     await context.close()
 
 

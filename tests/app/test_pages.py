@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx2
 import pytest
 from graphql import (
@@ -22,6 +23,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from starlette.applications import Starlette
 
 from app import pages
+from domain import ids
 from tests.api.scripted import staged, until
 from tests.app.browsing import Watched
 
@@ -29,6 +31,12 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "app" / "web" / "src"
 EXAMPLES = sorted((SOURCES / "explorer" / "examples").glob("*.graphql"))
 TABS = ["FindClinics", "OpenTimes", "ClinicWeek", "HoldAndBook", "MoveAndCancel", "DaySheet", "WatchTimes", "Search"]
+KINDS = (ids.PATIENT, ids.PROVIDER, ids.CLINIC, ids.VISIT_TYPE)
+ELSEWHERE = """
+INSERT INTO appointments (status, patient_id, provider_id, clinic_id, visit_type_id, starts_at, ends_at)
+VALUES ('booked', $1, $2, $3, $4, $5::text::timestamptz, $6::text::timestamptz) RETURNING id
+"""
+
 # ---------------------------------------------------------------- without a browser
 
 
@@ -238,6 +246,28 @@ async def test_without_given_ids_they_come_from_the_tab_before(watched: Watched)
     await tab(page, "OpenTimes")
     first = next(node for edge in clinics if (node := edge["node"])["providers"]["edges"])
     await expect_shown(page, ".graphiql-editor-tool", first["id"])
+
+
+async def test_examples_are_of_times_at_which_their_patient_is_free(live_server: Any) -> None:
+    async with httpx2.AsyncClient(base_url=live_server.url) as http:
+
+        async def example() -> dict[str, Any]:
+            return dict((await http.get("/dev/examples.json")).json())
+
+        first = await example()
+        question = "query($id: ID!) { node(id: $id) { ... on Slot { startsAt endsAt } } }"
+        answer = await http.post("/graphql", json={"query": question, "variables": {"id": first["slotId"]}})
+        slot = answer.json()["data"]["node"]
+        names = ("patientId", "providerId", "clinicId", "visitTypeId")
+        keys = [ids.key(first[name], kind) for name, kind in zip(names, KINDS, strict=True)]
+        connection = await asyncpg.connect(live_server.addresses.database_url)
+        try:
+            elsewhere = await connection.fetchval(ELSEWHERE, *keys, slot["startsAt"], slot["endsAt"])
+            assert (await example())["slotId"] != first["slotId"]
+            await connection.execute("DELETE FROM appointments WHERE id = $1", elsewhere)
+            assert (await example())["slotId"] == first["slotId"]
+        finally:
+            await connection.close()
 
 
 async def test_patient_books_moves_and_cancels_by_pressing_play(watched: Watched) -> None:
