@@ -280,6 +280,7 @@ export class Finding {
     if (before && !navigator.onLine) this.#say("You are offline. The times may be out of date.");
     if (document.hidden || !navigator.onLine) return;
     if (this.phase.value === "failed") void this.search();
+    else if (this.phase.value === "loading") return; // a page is told that it is shown before its first answer has come
     else if (!before || Date.now() - this.#readAt > AFTER_MS) this.#due(URGENT_MS);
   }
 

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { addDays, today } from "../times";
 import type { Frame, OpenSlot, Slots } from "../widget/frames";
-import { type Hit, keyOf } from "./answers";
+import { type Hit, type Next, keyOf } from "./answers";
 import { Following, type Window } from "./following";
 
 export interface Time {
@@ -30,7 +30,7 @@ export class Times {
   readonly #now = signal(Date.now());
   readonly #following = new Following((key, slots, frame) => this.#heard(key, slots, frame));
   #windows = new Map<string, Window>();
-  #next = new Map<string, number>();
+  #next = new Map<string, Next>();
   #ahead = 0; // the server's clock less ours
 
   /** `changed` is told when open times have changed since the list was read; `urgent`: a result may have none left to show. */
@@ -43,7 +43,7 @@ export class Times {
   /** Follows the results in sight. Where dates are asked for, times between those. */
   watch(hits: readonly Hit[], dates: Dates): void {
     this.#windows = new Map(hits.flatMap((hit) => (hit.nextSlot ? [[keyOf(hit), windowOf(hit, dates)] as const] : [])));
-    this.#next = new Map(hits.flatMap((hit) => (hit.nextSlot ? [[keyOf(hit), Date.parse(hit.nextSlot.startsAt)] as const] : [])));
+    this.#next = new Map(hits.flatMap((hit) => (hit.nextSlot ? [[keyOf(hit), hit.nextSlot] as const] : [])));
     this.#following.follow(this.#windows);
   }
 
@@ -87,9 +87,15 @@ export class Times {
     const before = this.#live.value.get(key);
     const through = frame.__typename === "AvailabilitySnapshot" ? frame.through : (before?.through ?? window.to);
     this.#live.value = new Map([...this.#live.value, [key, { slots, visitType: window.visitTypeId, from: window.from, through }]]);
-    // What a snapshot says may have changed between the list's answer and it, and is not told as a change.
+    if (frame.__typename === "AvailabilityDelta" || this.#contradicts(key, slots, through)) this.changed(slots.size === 0);
+  }
+
+  /** Between the list's answer and a snapshot something may have changed, which is not told as a change. */
+  #contradicts(key: string, slots: Slots, through: string): boolean {
+    const next = this.#next.get(key);
+    if (!next || next.localDate < (this.#windows.get(key)?.from ?? "") || next.localDate > through) return false;
     const first = Math.min(...[...slots.values()].map(({ startsAt }) => Date.parse(startsAt)));
-    if (frame.__typename === "AvailabilityDelta" || first !== this.#next.get(key)) this.changed(slots.size === 0);
+    return first !== Date.parse(next.startsAt);
   }
 }
 
