@@ -9,6 +9,16 @@ from playwright.async_api import Browser, BrowserContext, async_playwright, expe
 
 from tests.app.browsing import Watched
 
+UNUSED = (
+    # Pages of other sites stand for public ones here, and so does our server on this machine.
+    "LocalNetworkAccessChecks",
+    # The browser's own address bar is a page too, of a process that costs each window twenty times what a test's page does.
+    "AimEnabled",
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxFullPopup",
+    "WebUIOmniboxAimPopup",
+    "SpareRendererForSitePerProcess",
+)
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -16,8 +26,7 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # Pages of other sites stand for public ones here, and so does our server on this machine.
-    "--disable-features=LocalNetworkAccessChecks",
+    f"--disable-features={','.join(UNUSED)}",
 ]
 
 expect.set_options(timeout=20_000)
