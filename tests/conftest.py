@@ -61,8 +61,8 @@ class OneOfEach(LoadFileScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)  # with -p no:xdist there is no such hook
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneOfEach:
-    return OneOfEach(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneOfEach | None:
+    return OneOfEach(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @cache

@@ -77,7 +77,8 @@ class Kafka:
         """Returns once every thread stands still: until then a loaded machine lets some of them answer."""
         self._send(signal.SIGSTOP)
         assert self.pid is not None
-        os.waitpid(self.pid, os.WUNTRACED)
+        _, status = os.waitpid(self.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
 
     def resume(self) -> None:
         self._send(signal.SIGCONT)

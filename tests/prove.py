@@ -129,7 +129,8 @@ def main() -> int:
         counts.touch()
         environment = {**os.environ, "PROVE": "1", "PROOFS_FILE": str(counts)}
         started = time.monotonic()
-        command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadfile", "--timeout=3600"]
+        command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadfile"]
+        command += ["--no-loadscope-reorder", "--timeout=3600"]
         command += [f"--junitxml={results}", *proofs]
         code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         if not results.exists():

@@ -12,7 +12,7 @@ from tests.app.browsing import Watched
 UNUSED = (
     # Pages of other sites stand for public ones here, and so does our server on this machine.
     "LocalNetworkAccessChecks",
-    # The browser's own address bar is a page too, of a process that costs each window twenty times what a test's page does.
+    # The browser's own address bar is a page too, and another process waits to be used: twenty times a test's page.
     "AimEnabled",
     "WebUIOmniboxPopup",
     "WebUIOmniboxFullPopup",

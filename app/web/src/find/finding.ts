@@ -19,6 +19,7 @@ const EVERY_MS_ALONE = 12_000; // where nothing can be followed
 const AFTER_MS = 8_000;
 const URGENT_MS = 700;
 const TICK_MS = 2_000;
+const REFRESH_MS = 15_000; // a server gives up before
 
 export class Finding {
   readonly question = signal<Question>(read(location.search));
@@ -50,6 +51,7 @@ export class Finding {
   #again: ReturnType<typeof setTimeout> | undefined;
   #againAt = Number.POSITIVE_INFINITY;
   #readAt = 0;
+  #refreshing = false;
   #seen: ReadonlySet<string> = new Set();
 
   async begin(): Promise<void> {
@@ -227,12 +229,16 @@ export class Finding {
   /** The same question once more, quietly: results stay where they are, what is said of them becomes true. */
   async #refresh(): Promise<void> {
     this.#pause();
-    if (this.busy.value || this.adding.value || this.phase.value !== "ready") return;
+    if (this.busy.value || this.phase.value !== "ready") return;
+    if (this.adding.value || this.#refreshing) return this.#due(AFTER_MS);
     const { signal } = this.#asked;
     const shown = this.hits.value;
+    this.#refreshing = true;
     try {
-      const found = await this.#ask(Math.min(PAGE_MAX, Math.max(PAGE, shown.length)), null, signal);
-      if (signal.aborted || this.adding.value) return;
+      const count = Math.min(PAGE_MAX, Math.max(PAGE, shown.length));
+      const found = await this.#ask(count, null, AbortSignal.any([signal, AbortSignal.timeout(REFRESH_MS)]));
+      if (signal.aborted) return;
+      if (this.adding.value) return this.#due(AFTER_MS);
       const news = new Map(found.edges.map(({ node }) => [keyOf(node), node]));
       batch(() => {
         this.#took(found);
@@ -244,7 +250,9 @@ export class Finding {
     } catch {
       if (signal.aborted) return;
       this.old.value = Date.now() - this.#readAt > 2 * EVERY_MS;
-      this.#due(AFTER_MS); // what made it ask is not told again
+      if (!document.hidden && navigator.onLine) this.#due(AFTER_MS); // what made it ask is not told again
+    } finally {
+      this.#refreshing = false;
     }
   }
 
@@ -270,7 +278,7 @@ export class Finding {
   #tick(): void {
     this.times.tick();
     const age = Date.now() - this.#readAt;
-    if (document.hidden || !navigator.onLine || this.phase.value !== "ready") return;
+    if (document.hidden || !navigator.onLine || this.phase.value !== "ready" || this.#againAt < Number.POSITIVE_INFINITY) return;
     if (age > (this.times.alive ? EVERY_MS : EVERY_MS_ALONE)) this.#due(URGENT_MS);
   }
 
