@@ -130,8 +130,7 @@ def main() -> int:
         environment = {**os.environ, "PROVE": "1", "PROOFS_FILE": str(counts)}
         started = time.monotonic()
         command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadfile"]
-        command += ["--no-loadscope-reorder", "--timeout=3600"]
-        command += [f"--junitxml={results}", *proofs]
+        command += ["--no-loadscope-reorder", "--timeout=3600", f"--junitxml={results}", *proofs]
         code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         if not results.exists():
             return code

@@ -466,7 +466,7 @@ async def test_counts_follow_what_changes(watched: Watched, api: API) -> None:
     slot = parse_qs(urlsplit(str(await first.get_attribute("href"))).query)["slot"][0]
     async with held(api, slot):
         everybody = (await found(api))["totalCount"] + 1000
-        await expect(page.get_by_role("heading", level=2, name=f"{everybody:,} results")).to_be_visible(timeout=28_000)
+        await expect(page.get_by_role("heading", level=2, name=f"{everybody:,} results")).to_be_visible(timeout=25_000)
     assert lost
     assert await pairs(page) == before
 

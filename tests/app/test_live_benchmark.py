@@ -10,7 +10,7 @@ from benchmarks.live import FULL, NOBODY, ONE_SHAPE, LiveResults, LiveSizes, Wee
 from benchmarks.population import Population, tomorrow
 
 SMALL = LiveSizes(
-    sockets=24, changes=2, changes_of_stock=2, shapes=(12,), spread_changes=6, alone=4, kafka=False
+    sockets=24, changes=4, changes_of_stock=4, shapes=(12,), spread_changes=6, alone=4, kafka=False
 )  # fmt: skip
 
 
@@ -22,14 +22,14 @@ async def results(embedded: Addresses, redis_url: str, tmp_path_factory: pytest.
 
 def test_everybody_hears_of_every_change_at_both_sides(results: LiveResults) -> None:
     heard = [(one.side, one.changes, one.frames) for one in results.told if one.case == ONE_SHAPE]
-    assert heard == [("product", 2, 48), ("reference", 2, 48), ("product", 2, 48)]
+    assert heard == [("product", 4, 96), ("reference", 4, 96), ("product", 4, 96)]
     (alike,) = [one for one in results.told if one.case == FULL]
-    assert (alike.side, alike.frames) == ("live", 48)
+    assert (alike.side, alike.frames) == ("live", 96)
 
 
 def test_a_frame_is_made_once_for_all_who_watch_the_same(results: LiveResults) -> None:
     made = {one.case: (one.executions, one.told_shapes) for one in results.told if one.side != "reference"}
-    assert made[ONE_SHAPE] == (2, 2)
+    assert made[ONE_SHAPE] == (4, 4)
     assert made[NOBODY] == (0, 0)
     executions, shapes = made["12 shapes"]
     assert executions == shapes < 6 * 12
